@@ -1,0 +1,437 @@
+# A PostgreSQL server with TLS for one test, and logins to it.
+#
+#	my $srv = CertPolicy::Server->new('main', pki => $pki,
+#		ca_file => $ca->{cert}, server_cert => $pki->server($ca));
+#	my $got = $srv->login(user => 'alice', cert => $leaf);
+#	ok(!$got->{ok});
+#	like($got->{log}, qr/.../);
+#
+# A refusal is only understood by its reason, and the reason is in the server's
+# log.  So login() returns the lines that the login caused, all of them: it
+# waits until the backends that served it have ended.
+#
+# With PG_CERT_POLICY_STAGE set (the DESTDIR of a "make install") the extension
+# is taken from there; otherwise it must be installed in the system.
+package CertPolicy::Server;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Cwd ();
+use File::Basename qw(dirname);
+use File::Temp ();
+use IO::Socket::UNIX;
+use IPC::Run ();
+use POSIX ();
+use Time::HiRes qw(usleep);
+
+my $pg_config;
+my $home;
+
+# PostgreSQL::Test::Cluster reads its environment while it is compiled, and
+# needs programs that are not in PATH on Debian: both are settled here, so that
+# a test runs under "make installcheck" and under bare prove alike.
+BEGIN
+{
+	$pg_config = $ENV{PG_CONFIG} || 'pg_config';
+
+	die "these tests start servers, which PostgreSQL refuses to do as root:"
+	  . " use \"make test\", or another user\n"
+	  if $> == 0;
+
+	delete @ENV{
+		grep { /^PG/ && !/^PG_/ && $_ ne 'PGCERTSEL' && $_ ne 'PGPORT' }
+		  keys %ENV };
+	delete @ENV{qw(OPENSSL_CONF SSL_CERT_FILE SSL_CERT_DIR SSLKEYLOGFILE)};
+
+	# libpq looks for certificates and passwords at home.
+	$home = File::Temp::tempdir('home_XXXXXX', TMPDIR => 1, CLEANUP => 1);
+	$ENV{HOME} = $home;
+
+	chomp(my $pgxs = `$pg_config --pgxs` // '');
+	die "could not run $pg_config: is PostgreSQL's server-dev package there?\n"
+	  if $pgxs eq '';
+	my $src = dirname(dirname($pgxs));
+	push @INC, "$src/test/perl" if -d "$src/test/perl";
+	$ENV{PG_REGRESS} = "$src/test/regress/pg_regress"
+	  unless $ENV{PG_REGRESS} && -x $ENV{PG_REGRESS};
+
+	chomp(my $bindir = `$pg_config --bindir`);
+	$ENV{PATH} = "$bindir:$ENV{PATH}"
+	  unless grep { $_ eq $bindir } split /:/, $ENV{PATH};
+
+	$ENV{TESTDIR} =
+	  File::Temp::tempdir('test_XXXXXX', TMPDIR => 1, CLEANUP => 1)
+	  unless $ENV{TESTDIR} || -w '.';
+}
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+$ENV{PGUSER} = 'postgres';
+
+my @all;
+
+sub new
+{
+	my ($class, $name, %opt) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $self = bless {
+		node => $node,
+		pki => $opt{pki},
+		mark => 0,
+	}, $class;
+
+	$node->init(extra => [ '-U', 'postgres', '--locale=C', '-E', 'UTF8' ],
+		%{ $opt{init} // {} });
+	$node->append_conf('postgresql.conf', <<'CONF');
+listen_addresses = '127.0.0.1'
+log_connections = on
+log_disconnections = on
+log_statement = none
+log_line_prefix = '%m [%p] %e %q%u@%d '
+CONF
+	$node->append_conf('postgresql.conf', _stage_conf());
+	$node->append_conf('postgresql.conf',
+		"shared_preload_libraries = 'pg_cert_policy'\n")
+	  if $opt{preload} // 1;
+
+	if ($opt{server_cert})
+	{
+		$node->append_conf('postgresql.conf', <<"CONF");
+ssl = on
+ssl_cert_file = '$opt{server_cert}{chain}'
+ssl_key_file = '$opt{server_cert}{key}'
+CONF
+		$node->append_conf('postgresql.conf',
+			"ssl_ca_file = '$opt{ca_file}'\n")
+		  if defined $opt{ca_file};
+	}
+	$node->append_conf('postgresql.conf', $opt{conf})
+	  if defined $opt{conf};
+
+	$self->hba(@{
+			  $opt{hba}
+			? $opt{hba}
+			: ['hostssl all all 127.0.0.1/32 trust clientcert=verify-ca'] });
+	$self->ident(@{ $opt{ident} // [] });
+	$self->start if $opt{start} // 1;
+	return $self;
+}
+
+# Where a staged extension is found.
+sub _stage_conf
+{
+	my $stage = $ENV{PG_CERT_POLICY_STAGE};
+	my ($version, $sharedir, $libdir) =
+	  map { chomp(my $out = `$pg_config --$_`); $out }
+	  qw(version sharedir pkglibdir);
+	my ($major) = $version =~ /(\d+)/;
+
+	return '' unless defined $stage && $stage ne '';
+	$stage = Cwd::abs_path($stage) // croak "no folder \"$stage\"";
+	# extension_destdir is a patch of Debian's; it does not look for what is
+	# preloaded.
+	my $setting =
+		$major >= 18
+	  ? "extension_control_path = '$stage$sharedir:\$system'"
+	  : "extension_destdir = '$stage'";
+	return "$setting\ndynamic_library_path = '$stage$libdir:\$libdir'\n";
+}
+
+sub node
+{
+	my ($self) = @_;
+
+	return $self->{node};
+}
+
+sub port
+{
+	my ($self) = @_;
+
+	return $self->{node}->port;
+}
+
+# Replaces pg_hba.conf.  Where no line speaks of Unix sockets, the superuser
+# keeps his.
+sub hba
+{
+	my ($self, @lines) = @_;
+
+	unshift @lines, 'local all all trust', 'local replication all trust'
+	  unless grep { /^\s*local\s/ } @lines;
+	$self->_replace('pg_hba.conf', @lines);
+	return;
+}
+
+# Replaces pg_ident.conf; the map "me" lets the user who runs the test be
+# postgres, for "peer map=me".
+sub ident
+{
+	my ($self, @lines) = @_;
+
+	$self->_replace('pg_ident.conf',
+		'me ' . getpwuid($>) . ' postgres', @lines);
+	return;
+}
+
+# Adds lines to postgresql.conf; the last one of a setting wins.
+sub conf
+{
+	my ($self, $lines) = @_;
+
+	$self->{node}->append_conf('postgresql.conf', $lines);
+	return;
+}
+
+sub _replace
+{
+	my ($self, $name, @lines) = @_;
+	my $path = $self->{node}->data_dir . "/$name";
+
+	open my $file, '>', $path or croak "could not write $path: $!";
+	print $file "$_\n" foreach @lines;
+	close $file or croak "could not write $path: $!";
+	return;
+}
+
+# Runs SQL as superuser over the Unix socket; dies if it fails.
+sub sql
+{
+	my ($self, $sql, %opt) = @_;
+
+	return $self->{node}->safe_psql($opt{db} // 'postgres', $sql);
+}
+
+# The same, but a failure is a result: { ok, status, stdout, stderr, log }.
+sub try_sql
+{
+	my ($self, $sql, %opt) = @_;
+
+	return $self->login(
+		user => 'postgres',
+		tls => 0,
+		sql => $sql,
+		%opt);
+}
+
+# Logs in with psql, over TCP and TLS unless tls => 0 (Unix socket).
+#
+#	user, db		the role and database
+#	cert			a hash of CertPolicy::PKI; none sends no certificate
+#	chain			0 sends the certificate without its intermediates
+#	key, password	another key file; the password of role or key is told apart:
+#					password is the role's, the key's is in cert
+#	conninfo		more of it, which wins over all of these
+#	env				more of the environment
+#	sql				default 'select 1'
+#	timeout			in seconds
+sub login
+{
+	my ($self, %opt) = @_;
+	my $node = $self->{node};
+	my $tls = $opt{tls} // 1;
+	my $cert = $opt{cert};
+	my %info = (
+		host => $tls ? 'localhost' : $node->host,
+		port => $node->port,
+		user => $opt{user} // 'postgres',
+		dbname => $opt{db} // 'postgres',
+		connect_timeout => 30,
+		sslcert => '/dev/null/none',
+	);
+
+	%info = (%info, hostaddr => '127.0.0.1', sslmode => 'require',
+		gssencmode => 'disable')
+	  if $tls;
+	if ($cert)
+	{
+		$info{sslcert} = $opt{chain} // 1 ? $cert->{chain} : $cert->{cert};
+		$info{sslkey} = $opt{key} // $cert->{key};
+		$info{sslpassword} = $cert->{password} if defined $cert->{password};
+	}
+	my $conninfo = join(' ',
+		(map { "$_=" . _quote($info{$_}) } sort keys %info),
+		$opt{conninfo} // ());
+	my %env = %{ $opt{env} // {} };
+	$env{PGPASSWORD} = $opt{password} if defined $opt{password};
+
+	return $self->client(
+		[ 'psql', '-XAtqw', '-v', 'ON_ERROR_STOP=1', '-d', $conninfo,
+			'-c', $opt{sql} // 'select 1' ],
+		env => \%env,
+		timeout => $opt{timeout});
+}
+
+# Runs any program in an environment without a trace of libpq's variables, and
+# returns { ok, status, stdout, stderr, log }.
+sub client
+{
+	my ($self, $command, %opt) = @_;
+	my ($out, $err) = ('', '');
+	my $mark = $self->_log_end;
+	my $seconds = $opt{timeout} // 60;
+
+	local %ENV = %ENV;
+	delete @ENV{ grep { /^PG/ && !/^PG_/ && $_ ne 'PGCERTSEL' } keys %ENV };
+	$ENV{HOME} = $home;
+	$ENV{LC_ALL} = 'C';
+	%ENV = (%ENV, %{ $opt{env} // {} });
+
+	my $harness = IPC::Run::start(
+		$command,
+		'<', \($opt{stdin} // ''),
+		'>', \$out,
+		'2>', \$err,
+		IPC::Run::timeout($seconds, name => 'client'));
+	eval { $harness->finish; 1 } or do
+	{
+		my $why = $@;
+		$harness->kill_kill;
+		croak "\"@$command\" did not end within $seconds s: $why";
+	};
+	my $status = $harness->full_result(0);
+	chomp($out, $err);
+
+	return {
+		ok => $status == 0 ? 1 : 0,
+		status => $status & 127 ? -($status & 127) : $status >> 8,
+		stdout => $out,
+		stderr => $err,
+		log => $self->_log_of_clients($mark),
+	};
+}
+
+# The log since the mark, once every backend that it tells of has ended: what
+# a backend says about a failed handshake may come after the client has gone.
+sub _log_of_clients
+{
+	my ($self, $mark) = @_;
+	my %mine;
+
+	for (my $i = 0; $i < 10 * 100; $i++)
+	{
+		my $log = $self->log_since($mark);
+
+		$mine{$_} = 1 foreach $log =~ /\[(\d+)\] .*connection received:/g;
+		delete @mine{ grep { !kill(0, $_) } keys %mine };
+		return $self->log_since($mark) unless %mine;
+		usleep(10_000);
+	}
+	croak "backends @{[sort keys %mine]} of \"" . $self->{node}->name
+	  . "\" are still there after 10 s";
+}
+
+# Where the log ends now; log_since() gives what came after that, or after the
+# last log_mark().
+sub log_mark
+{
+	my ($self) = @_;
+
+	$self->{mark} = $self->_log_end;
+	return $self->{mark};
+}
+
+sub _log_end
+{
+	my ($self) = @_;
+
+	return -s $self->{node}->logfile // 0;
+}
+
+sub log_since
+{
+	my ($self, $mark) = @_;
+	my $path = $self->{node}->logfile;
+
+	open my $file, '<:raw', $path or croak "could not read $path: $!";
+	seek $file, $mark // $self->{mark}, 0;
+	local $/ = undef;
+	my $text = <$file> // '';
+	close $file;
+	return $text;
+}
+
+# Waits until the log since the mark matches, and returns it.
+sub wait_for_log
+{
+	my ($self, $regexp, $mark) = @_;
+
+	for (my $i = 0; $i < 100 * 100; $i++)
+	{
+		my $log = $self->log_since($mark);
+
+		return $log if $log =~ $regexp;
+		usleep(10_000);
+	}
+	croak "the log of \"" . $self->{node}->name . "\" has no $regexp";
+}
+
+# Has the configuration read again, and returns what the server said to it.
+# When this returns, new sessions use the new one.
+sub reload
+{
+	my ($self) = @_;
+	my $mark = $self->_log_end;
+
+	$self->{node}->reload;
+	$self->wait_for_log(qr/received SIGHUP, reloading configuration files/,
+		$mark);
+	$self->_knock;
+	return $self->log_since($mark);
+}
+
+# Asks for TLS on the Unix socket and hangs up.  The postmaster answers only
+# after it has finished what it was doing.
+sub _knock
+{
+	my ($self) = @_;
+	my $node = $self->{node};
+	my $path = $node->host . '/.s.PGSQL.' . $node->port;
+	my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $path)
+	  or croak "could not connect to $path: $!";
+	my $answer;
+
+	$socket->syswrite(pack('NN', 8, 80877103));
+	$socket->sysread($answer, 1)
+	  or croak "no answer from $path";
+	$socket->close;
+	return;
+}
+
+sub start
+{
+	my ($self, %opt) = @_;
+
+	return $self->{node}->start(%opt);
+}
+
+sub stop
+{
+	my ($self, $mode) = @_;
+
+	$self->{node}->stop($mode);
+	return;
+}
+
+sub restart
+{
+	my ($self) = @_;
+
+	$self->{node}->restart;
+	return;
+}
+
+# A value in a connection string.
+sub _quote
+{
+	my ($value) = @_;
+
+	$value =~ s/(['\\])/\\$1/g;
+	return "'$value'";
+}
+
+1;
