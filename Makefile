@@ -1,0 +1,85 @@
+# pg_cert_policy, the server extension, is built here by PGXS;
+# pgcertsel, the client half, by client/Makefile.
+#
+#   make demo, make test     set up what is missing, then show it, prove it
+#   make, make install       both halves, for the server of PG_CONFIG
+#   make installcheck        the tests, against what is installed
+
+EXTENSION = pg_cert_policy
+MODULE_big = pg_cert_policy
+COMMON_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard common/*.c)))
+EXTENSION_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
+OBJS = $(COMMON_OBJS) $(EXTENSION_OBJS)
+DATA = $(sort $(wildcard extension/pg_cert_policy--*.sql))
+PGFILEDESC = "pg_cert_policy - trusted CA names and certificate policies"
+
+PG_CPPFLAGS = -I$(srcdir)/common -I$(srcdir)/extension
+SHLIB_LINK = -lssl -lcrypto
+
+# installcheck brings its own server, since the library must be preloaded
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --temp-instance=./tmp_check/regress --temp-config=./tmp_check/regress.conf
+REGRESS_PREP = tmp_check/regress.conf
+TAP_TESTS = 1
+EXTRA_CLEAN = tmp_check
+
+PG_CONFIG ?= pg_config
+CLIENT_MAKE = $(MAKE) -C client PG_CONFIG='$(PG_CONFIG)'
+
+# These set up their own needs, PostgreSQL's included.
+SCRIPTED = demo test
+ifneq ($(filter $(SCRIPTED),$(MAKECMDGOALS)),)
+
+.PHONY: $(SCRIPTED)
+demo:
+	@.ci/setup.sh && examples/demo.sh
+test:
+	@.ci/setup.sh && .ci/test.sh
+
+else
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(PGXS),)
+$(error $(PG_CONFIG) was not found: install PostgreSQL's server headers \
+(Debian: postgresql-server-dev-NN), or name another one with PG_CONFIG=...)
+endif
+include $(PGXS)
+
+# PGXS tracks no headers by itself.
+$(COMMON_OBJS): $(wildcard common/*.h)
+$(EXTENSION_OBJS): $(wildcard common/*.h extension/*.h)
+
+.PHONY: client client-install client-uninstall client-clean
+all: client
+install: client-install
+uninstall: client-uninstall
+clean: client-clean
+client:
+	$(CLIENT_MAKE) all
+client-install: client
+	$(CLIENT_MAKE) install
+client-uninstall:
+	$(CLIENT_MAKE) uninstall
+client-clean:
+	$(CLIENT_MAKE) clean
+
+# The tests run the command that was built here, unless told otherwise.
+export PGCERTSEL ?= $(CURDIR)/client/pgcertsel
+
+# PG_CERT_POLICY_STAGE names the DESTDIR of an install that is not in place:
+# Debian's servers up to 17 look there first, 18 and later by two paths.
+.PHONY: tmp_check/regress.conf
+tmp_check/regress.conf:
+	@mkdir -p tmp_check
+	@echo "shared_preload_libraries = 'pg_cert_policy'" > $@
+ifneq ($(PG_CERT_POLICY_STAGE),)
+ifeq ($(shell test $(MAJORVERSION) -ge 18 && echo yes),yes)
+	@echo "extension_control_path = '$(PG_CERT_POLICY_STAGE)$(datadir):\$$system'" >> $@
+	@echo "dynamic_library_path = '$(PG_CERT_POLICY_STAGE)$(pkglibdir):\$$libdir'" >> $@
+else
+	@echo "extension_destdir = '$(PG_CERT_POLICY_STAGE)'" >> $@
+	@echo "dynamic_library_path = '$(PG_CERT_POLICY_STAGE)$(pkglibdir):\$$libdir'" >> $@
+endif
+endif
+
+endif
