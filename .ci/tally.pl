@@ -1,0 +1,100 @@
+#!/usr/bin/env perl
+#
+# tally.pl FILE... - counts tests in what they printed.
+#
+# Reads TAP (of prove, C programs, and pg_regress from 16 on) and pg_regress'
+# older "test x ... ok".  A subtest's own line repeats what its tests said, so
+# only the tests in it count.  A stream whose plan does not fit what was run
+# has failed, also if each of its tests passed.
+#
+# Prints a line for each failed and each skipped test, and at the end:
+#	PASSED FAILED SKIPPED
+use strict;
+use warnings;
+
+my ($passed, $failed, $skipped) = (0, 0, 0);
+
+count($_) foreach @ARGV;
+print "$passed $failed $skipped\n";
+
+sub count
+{
+	my ($path) = @_;
+	my $name = $path =~ s!.*/!!r;
+	my %seen;	# by depth: tests since the last one further out, failed ones
+	my ($planned, $plans, $run) = (0, 0, 0);
+	my $before = $failed;
+
+	open my $file, '<', $path or die "tally: could not read $path: $!\n";
+	while (my $line = <$file>)
+	{
+		chomp $line;
+		if ($line =~ /^1\.\.(\d+)(?:\s*# *SKIP\b\s*(.*))?/i)
+		{
+			$planned += $1;
+			$plans++;
+			skipped("$name: $2") if defined $2;
+		}
+		elsif ($line =~ /^\s*Bail out!/)
+		{
+			failed("$name: $line");
+		}
+		elsif ($line =~ /^(\s*)(not )?ok\s+\d+\b\s*(?:[-+] )?\s*(.*)$/)
+		{
+			my ($depth, $not, $what) = (length $1, $2, $3);
+			my ($inner, $inner_failed) = (0, 0);
+
+			foreach my $deeper (grep { $_ > $depth } keys %seen)
+			{
+				$inner += $seen{$deeper}{run};
+				$inner_failed += $seen{$deeper}{failed};
+				delete $seen{$deeper};
+			}
+			$run++ if $depth == 0;
+			$seen{$depth}{run}++;
+			$seen{$depth}{failed} += $not ? 1 : 0;
+
+			if ($what =~ /# *(?:skip|todo)\b/i)
+			{
+				skipped("$name: $what");
+			}
+			elsif ($inner == 0)
+			{
+				$not ? failed("$name: $what") : $passed++;
+			}
+			elsif ($not && $inner_failed == 0)
+			{
+				failed("$name: $what (its plan)");
+			}
+		}
+		elsif ($line =~ /^(?:test)?\s+(\S+)\s+\.\.\. (ok|FAILED|failed)\b/)
+		{
+			$2 eq 'ok' ? $passed++ : failed("$name: $1");
+		}
+	}
+	close $file;
+
+	return if $failed > $before;
+	failed("$name: no plan, so it ended early") if $run && !$plans;
+	failed("$name: planned $planned tests but ran $run")
+	  if $plans && $planned != $run;
+	return;
+}
+
+sub failed
+{
+	my ($what) = @_;
+
+	$failed++;
+	print "failed: $what\n";
+	return;
+}
+
+sub skipped
+{
+	my ($what) = @_;
+
+	$skipped++;
+	print "skipped: $what\n";
+	return;
+}

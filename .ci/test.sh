@@ -1,0 +1,264 @@
+#!/usr/bin/env bash
+#
+# test.sh - builds everything, runs every test, and counts.
+#
+# "make test" calls this after setup.sh.  It works on a copy, as another user
+# if the caller is root, and leaves nothing behind: see sandbox.sh.  One line
+# is shown for each stage, more only where something failed.  The last line is
+# "N passed, N failed", and "N skipped" behind it if there are any; the exit
+# status is 0 only if nothing failed and every stage of tests had some.
+#
+#	KEEP=1 .ci/test.sh		leaves the folder behind, to look into it
+#
+# The stages are called by name, which shellcheck cannot follow:
+# shellcheck disable=SC2317
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+# shellcheck source-path=SCRIPTDIR source=sandbox.sh
+. "$here/sandbox.sh"
+
+passed=0
+failed=0
+skipped=0
+limit=			# seconds that the stage may take
+log=			# where its output goes
+jobs=$(nproc 2>/dev/null || echo 2)
+strict="-Wall -Wextra -Werror"
+sanitizers="-fsanitize=address,undefined -fno-sanitize-recover=all"
+
+main()
+{
+	local clang
+
+	sandbox_open "$root"
+	if [ -n "${KEEP:-}" ]; then
+		sandbox_keep
+	fi
+
+	stage check "build" 300 build all || finish
+	if clang=$(find_clang); then
+		stage check "build with clang" 300 build_with "$clang" || true
+	else
+		skip "build with clang: there is no clang"
+	fi
+	stage tests "C tests of common/" 300 \
+		c_tests common/test "-g -O1 $strict" || true
+	stage tests "C tests of client/" 300 \
+		c_tests client/test "-g -O1 $strict" || true
+	# The same tests once more are not counted twice.
+	stage again "common/ under sanitizers" 600 \
+		c_tests common/test "-g -O1 -fno-omit-frame-pointer $sanitizers" || true
+	stage again "client/ under sanitizers" 600 \
+		c_tests client/test "-g -O1 -fno-omit-frame-pointer $sanitizers" || true
+
+	if stage check "install" 300 build install "DESTDIR=$sandbox/stage"; then
+		export PG_CERT_POLICY_STAGE=$sandbox/stage
+		stage tests "pg_regress" 600 regress || show_regress
+		stage tests "Perl TAP and pgTAP" 1500 perl_tests || show_servers
+	fi
+	if command -v shellcheck >/dev/null; then
+		stage check "shellcheck" 120 shellcheck_all || true
+	else
+		skip "shellcheck: it is not installed"
+	fi
+	finish
+}
+
+# ---------------------------------------------------------------------------
+# What the stages do
+# ---------------------------------------------------------------------------
+
+# One command of a stage.
+run()
+{
+	as_user "$limit" "$@"
+}
+
+# Bitcode for the server's JIT would only cost time here.
+quiet_make()
+{
+	run make -s --no-print-directory with_llvm=no "$@"
+}
+
+build()
+{
+	quiet_make -j "$jobs" "COPT=$strict $(for_server)" "$@"
+}
+
+# The server's headers do not pass our warnings, so they count as the system's;
+# and its callbacks have parameters that not everybody needs.
+for_server()
+{
+	echo "-Wno-unused-parameter" \
+		"-isystem $("${PG_CONFIG:-pg_config}" --includedir-server)"
+}
+
+# In a copy; the server's own compiler options are not all known to another
+# compiler.
+build_with()
+{
+	local other="-Wno-unknown-warning-option -Wno-ignored-optimization-argument"
+
+	run cp -R "$sandbox/src" "$sandbox/other" &&
+		quiet_make -C "$sandbox/other" clean "CC=$1" &&
+		quiet_make -C "$sandbox/other" -j "$jobs" "CC=$1" \
+			"COPT=$strict $(for_server) $other" all
+}
+
+c_tests()
+{
+	quiet_make -C "$1" clean &&
+		quiet_make -C "$1" -j "$jobs" "CFLAGS=$2" all &&
+		quiet_make -C "$1" "CFLAGS=$2" check
+}
+
+regress()
+{
+	quiet_make installcheck TAP_TESTS=
+}
+
+# Test files run side by side; what each of them printed goes to a file of its
+# own.
+perl_tests()
+{
+	run mkdir -p "$log.tap" &&
+		run env "PERL_TEST_HARNESS_DUMP_TAP=$log.tap" \
+			make -s --no-print-directory with_llvm=no installcheck REGRESS= \
+			"PROVE_FLAGS=-j $jobs"
+}
+
+shellcheck_all()
+{
+	run sh -c 'shellcheck -x $(find . -name "*.sh" | sort) .ci/run'
+}
+
+find_clang()
+{
+	local name
+
+	for name in "${CLANG:-clang}" clang-{25..11}; do
+		if command -v "$name"; then
+			return 0
+		fi
+	done
+	return 1
+}
+
+# ---------------------------------------------------------------------------
+# Running and counting them
+# ---------------------------------------------------------------------------
+
+# stage KIND NAME SECONDS COMMAND...: KIND is "check" for a stage that counts
+# only if it fails, "tests" for one that has tests, "again" for tests that have
+# been counted.
+stage()
+{
+	local kind=$1 name=$2 status=0 start=$SECONDS
+	local ok=0 bad=0 left=0 details
+
+	limit=$3
+	log=$sandbox/log/$(echo "$name" | tr -c 'a-zA-Z0-9\n' _)
+	shift 3
+	printf '%-28s ' "$name"
+	"$@" >"$log" 2>&1 || status=$?
+
+	if [ "$kind" != check ]; then
+		details=$(find "$log" "$log.tap" -type f -print0 2>/dev/null | sort -z |
+			xargs -0 perl "$here/tally.pl")
+		read -r ok bad left <<<"${details##*$'\n'}"
+		if [ "$((ok + bad + left))" -eq 0 ] && [ "$status" -eq 0 ]; then
+			echo "this stage ran no tests" >>"$log"
+			status=1
+		fi
+		details=$(printf '%s' "$details" | sed '$d')
+	fi
+	# A stage may fail without a failed test: a crash, a time-out.
+	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+		bad=1
+	fi
+	if [ "$bad" -ne 0 ] && [ "$status" -eq 0 ]; then
+		status=1
+	fi
+
+	failed=$((failed + bad))
+	if [ "$kind" = tests ]; then
+		passed=$((passed + ok))
+		skipped=$((skipped + left))
+	fi
+	if [ "$status" -eq 0 ]; then
+		printf '%s  (%d s)\n' "$(words "$kind" "$ok" "$left")" "$((SECONDS - start))"
+	else
+		printf 'FAILED  (%d s)\n' "$((SECONDS - start))"
+	fi
+	if [ -n "${details:-}" ]; then
+		printf '%s\n' "$details" | sed 's/^/    /'
+	fi
+	if [ "$status" -eq 124 ]; then
+		echo "    it took longer than $limit s and was stopped"
+	fi
+	if [ "$status" -ne 0 ]; then
+		excerpt "what it printed last" "$log" 60
+	fi
+	return "$status"
+}
+
+words()
+{
+	if [ "$1" = check ]; then
+		printf 'ok'
+	elif [ "$3" -eq 0 ]; then
+		printf '%d passed' "$2"
+	else
+		printf '%d passed, %d skipped' "$2" "$3"
+	fi
+}
+
+skip()
+{
+	echo "    skipped: $1"
+	skipped=$((skipped + 1))
+}
+
+# excerpt WORDS FILE LINES
+excerpt()
+{
+	if [ -s "$2" ]; then
+		echo "    --- $1"
+		tail -n "$3" "$2" | sed 's/^/    | /'
+	fi
+}
+
+show_regress()
+{
+	excerpt "regression.diffs" "$sandbox/src/regression.diffs" 200
+	excerpt "the server's log" "$sandbox/src/log/postmaster.log" 30
+}
+
+# The ends of the logs of the servers whose tests failed; those of the others
+# have been removed with their data.
+show_servers()
+{
+	local folder name
+
+	for folder in "$sandbox"/src/tmp_check/t_*_data; do
+		name=$(basename "$folder" _data)
+		excerpt "the server's log of ${name#t_}" \
+			"$sandbox/src/tmp_check/log/${name#t_}.log" 30
+	done
+}
+
+finish()
+{
+	local line="$passed passed, $failed failed"
+
+	if [ "$skipped" -gt 0 ]; then
+		line+=", $skipped skipped"
+	fi
+	echo "$line"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+	exit
+}
+
+main
