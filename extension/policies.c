@@ -1,0 +1,282 @@
+/*
+ * policies.c
+ *		Which policies apply to a login, and what each says to it.
+ *
+ * A role's own label, or default_policy if it has none; plus the labels of
+ * all roles it belongs to; plus the label of the database.  All must accept.
+ * A policy that cannot be read stays in the list: it rejects whom it covers.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "mb/pg_wchar.h"
+
+#include "pgcp.h"
+
+/*
+ * Parses a policy as that of a role, group, database or of default_policy.
+ * Never raises an error: NULL, with *error filled in, if it is not one.
+ */
+PgcertPolicy *
+pgcp_policy_parse(PgcpPolicyKind kind, const char *text, PgcertError *error)
+{
+	PgcertPolicy *policy;
+
+	memset(error, 0, sizeof(*error));
+	policy = pgcert_policy_parse(text, error);
+	if (policy != NULL && policy->exempt && kind == PGCP_POLICY_DATABASE)
+	{
+		pgcert_policy_free(policy);
+		pgcert_error_set(error, 1, "\"exempt\" cannot be the policy of a database");
+		pgcert_error_hint(error, "Only a role can be exempt.");
+		return NULL;
+	}
+	return policy;
+}
+
+/* The error's message, with clause and position, as one palloc'd phrase. */
+char *
+pgcp_policy_error_text(const PgcertError *error)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, error->message);
+	if (error->clause[0] && error->position > 0)
+		appendStringInfo(&text, " (clause \"%s\", position %zu)",
+						 error->clause, error->position);
+	else if (error->position > 0)
+		appendStringInfo(&text, " (position %zu)", error->position);
+	return text.data;
+}
+
+/* Raises the error of a policy that somebody just wrote. */
+void
+pgcp_policy_report_error(const char *whose, const char *text,
+						 const PgcertError *error)
+{
+	size_t		before = error->position > 0 ? error->position - 1 : 0;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_NAME),
+			 errmsg("invalid certificate policy of %s: %s",
+					whose, error->message),
+			 error->clause[0] && error->position > 0 ?
+			 errdetail("Clause \"%s\", position %zu.",
+					   error->clause, error->position) :
+			 error->position > 0 ?
+			 errdetail("Position %zu.", error->position) : 0,
+			 error->hint[0] ? errhint("%s", error->hint) : 0,
+	/* psql shows the policy with a caret below the position */
+			 error->position > 0 ? internalerrquery(text) : 0,
+			 error->position > 0 ?
+			 internalerrposition(pg_mbstrlen_with_len(text, before) + 1) : 0));
+}
+
+/* Makes a policy of its text; NULL stands for one that cannot be fetched. */
+PgcpPolicy *
+pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid, char *name, char *text)
+{
+	PgcpPolicy *policy = palloc0(sizeof(PgcpPolicy));
+	PgcpHold   *hold = pgcp_hold(pgcp_free_policy);
+	PgcertError error;
+
+	policy->kind = kind;
+	policy->object_oid = object_oid;
+	policy->name = name;
+	policy->text = text;
+	if (text == NULL)
+	{
+		policy->problem = psprintf("it is stored out of line, being far longer than %d bytes",
+								   PGCERT_POLICY_MAX_LEN);
+		return policy;
+	}
+	hold->object = pgcp_policy_parse(kind, text, &error);
+	policy->parsed = hold->object;
+	if (policy->parsed == NULL)
+		policy->problem = pgcp_policy_error_text(&error);
+	return policy;
+}
+
+/* The label of an object, or the text that is tried in its place. */
+static PgcpLabel *
+label_or_trial(Oid class_oid, Oid object_oid, const PgcpTrial *trial)
+{
+	PgcpLabel  *label;
+
+	if (trial == NULL || trial->class_oid != class_oid ||
+		trial->object_oid != object_oid)
+		return pgcp_label_of_object(class_oid, object_oid);
+	if (trial->text == NULL)
+		return NULL;
+	label = palloc0(sizeof(PgcpLabel));
+	label->class_oid = class_oid;
+	label->object_oid = object_oid;
+	label->text = pstrdup(trial->text);
+	return label;
+}
+
+static char *
+role_name(Oid oid)
+{
+	PgcpRole	role;
+
+	if (pgcp_role_by_oid(oid, &role))
+		return pstrdup(NameStr(role.name));
+	/* dropped a moment ago */
+	return psprintf("%u", oid);
+}
+
+/*
+ * The policies that apply to a login of this role into this database
+ * (InvalidOid for physical replication, which has none).  With a trial, as if
+ * that label were stored.
+ */
+PgcpPolicySet *
+pgcp_policies_for(const PgcpRole *role, Oid database_oid,
+				  const PgcpTrial *trial)
+{
+	PgcpPolicySet *set = palloc0(sizeof(PgcpPolicySet));
+	PgcpLabel  *label;
+	ListCell   *cell;
+
+	/*
+	 * Break glass.  It counts for superusers only: anybody who may rename
+	 * roles could otherwise rename one into the list.
+	 */
+	if (role->superuser && pgcp_setting_exempts_role(NameStr(role->name)))
+	{
+		set->exempt = true;
+		return set;
+	}
+
+	label = label_or_trial(AuthIdRelationId, role->oid, trial);
+	if (label != NULL)
+	{
+		set->own = pgcp_policy_read(PGCP_POLICY_ROLE, role->oid,
+									pstrdup(NameStr(role->name)), label->text);
+		if (set->own->parsed != NULL && set->own->parsed->exempt)
+		{
+			set->exempt = true;
+			return set;
+		}
+		set->policies = lappend(set->policies, set->own);
+	}
+	else if (pgcp_setting_default_policy() != NULL)
+	{
+		PgcpPolicy *policy;
+
+		policy = pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid, NULL,
+								  pstrdup(pgcp_setting_default_policy()));
+		if (policy->parsed == NULL || !policy->parsed->exempt)
+			set->policies = lappend(set->policies, policy);
+	}
+
+	foreach(cell, pgcp_groups_of_role(role->oid))
+	{
+		PgcpGroup  *group = (PgcpGroup *) lfirst(cell);
+		PgcpPolicy *policy;
+
+		label = label_or_trial(AuthIdRelationId, group->oid, trial);
+		if (label == NULL)
+			continue;
+		policy = pgcp_policy_read(PGCP_POLICY_GROUP, group->oid,
+								  role_name(group->oid), label->text);
+
+		/* it lifts what binds the group's own logins, not its members' */
+		if (policy->parsed != NULL && policy->parsed->exempt)
+			continue;
+		for (PgcpGroup *step = group->member; step != NULL; step = step->member)
+			policy->through = lcons(role_name(step->oid), policy->through);
+		set->policies = lappend(set->policies, policy);
+	}
+
+	if (OidIsValid(database_oid))
+	{
+		label = label_or_trial(DatabaseRelationId, database_oid, trial);
+		if (label != NULL)
+		{
+			char	   *name = pgcp_database_name(database_oid);
+
+			set->policies =
+				lappend(set->policies,
+						pgcp_policy_read(PGCP_POLICY_DATABASE, database_oid,
+										 name ? name : psprintf("%u", database_oid),
+										 label->text));
+		}
+	}
+	return set;
+}
+
+/* Whose policy: role "x", group "g", database "d", default_policy. */
+char *
+pgcp_policy_owner(const PgcpPolicy *policy)
+{
+	switch (policy->kind)
+	{
+		case PGCP_POLICY_ROLE:
+			return psprintf("role \"%s\"", policy->name);
+		case PGCP_POLICY_GROUP:
+			return psprintf("group \"%s\"", policy->name);
+		case PGCP_POLICY_DATABASE:
+			return psprintf("database \"%s\"", policy->name);
+		case PGCP_POLICY_DEFAULT:
+			break;
+	}
+	return pstrdup("default_policy");
+}
+
+/* Does it reject, as far as it is asked?  What cannot be read does. */
+bool
+pgcp_policy_is_enforced(const PgcpPolicy *policy)
+{
+	return policy->parsed == NULL || policy->parsed->mode != PGCERT_MODE_LOG;
+}
+
+/* How it treats Unix-domain sockets: as it says itself, or as the server does. */
+PgcertLocal
+pgcp_policy_local(const PgcpPolicy *policy)
+{
+	if (policy->parsed != NULL && policy->parsed->local != PGCERT_LOCAL_UNSET)
+		return policy->parsed->local;
+	return pgcp_setting_local_connections();
+}
+
+/*
+ * The verdict on the facts.  NULL if there is none, because the policy cannot
+ * be read or OpenSSL failed: a rejection.
+ */
+PgcertVerdict *
+pgcp_policy_judge(const PgcpPolicy *policy, const PgcertFacts *facts,
+				  const PgcpRole *role, int64 now)
+{
+	PgcpHold   *hold = pgcp_hold(pgcp_free_verdict);
+
+	if (policy->parsed == NULL)
+		return NULL;
+	hold->object = pgcert_judge(policy->parsed, facts, NameStr(role->name),
+								now);
+	return hold->object;
+}
+
+/*
+ * Why the policy does not accept, as one line; NULL if it does.  The server
+ * knows all the facts, so that "unknown" is no excuse here.
+ */
+char *
+pgcp_policy_rejection(const PgcpPolicy *policy, const PgcertVerdict *verdict)
+{
+	char	   *owner = pgcp_policy_owner(policy);
+
+	if (policy->parsed == NULL)
+		return psprintf("Policy of %s cannot be read: %s.",
+						owner, policy->problem);
+	if (verdict == NULL)
+		return psprintf("Policy of %s could not be judged: out of memory, or an error of OpenSSL.",
+						owner);
+	if (verdict->truth == PGCERT_TRUE)
+		return NULL;
+	return psprintf("Policy of %s: %s.", owner,
+					pgcp_take_text(pgcert_verdict_reason(verdict)));
+}

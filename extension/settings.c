@@ -1,0 +1,237 @@
+/*
+ * settings.c
+ *		The pg_cert_policy.* settings.
+ *
+ * They are strings, not enums, for one reason: PostgreSQL answers a bad value
+ * in a configuration file by keeping the value it has, which at start is the
+ * default.  Here a misspelt value must count as the strictest one.  So a bad
+ * value is accepted from a file, with a warning, and read strictly; a running
+ * statement (ALTER SYSTEM) gets an error instead.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/guc.h"
+#include "utils/varlena.h"
+
+#include "pgcp.h"
+
+static char *enforce_text;
+static char *local_connections_text;
+static char *default_policy_text;
+static char *exempt_roles_text;
+
+static PgcpEnforce enforce = PGCP_ENFORCE_ON;
+static PgcertLocal local_connections = PGCERT_LOCAL_REJECT;
+
+/* Are values being read that were set before the library was loaded? */
+static bool defining = false;
+
+/*
+ * The answer of a check hook to a value that cannot be read: an error for a
+ * statement, a warning for a file.  Every process reads the files; only the
+ * postmaster says so.
+ */
+static bool
+misspelt(const char *setting, const char *value, const char *counts_as,
+		 const char *hint)
+{
+	if (ActivePortal != NULL && !defining)
+	{
+		GUC_check_errhint("%s", hint);
+		return false;
+	}
+	if (!IsUnderPostmaster)
+		ereport(WARNING,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for parameter \"%s\": \"%s\"",
+						setting, value),
+				 errdetail("%s", counts_as),
+				 errhint("%s", hint)));
+	return true;
+}
+
+static bool
+parse_enforce(const char *value, PgcpEnforce *result)
+{
+	if (pg_strcasecmp(value, "on") == 0)
+		*result = PGCP_ENFORCE_ON;
+	else if (pg_strcasecmp(value, "log") == 0)
+		*result = PGCP_ENFORCE_LOG;
+	else if (pg_strcasecmp(value, "off") == 0)
+		*result = PGCP_ENFORCE_OFF;
+	else
+	{
+		*result = PGCP_ENFORCE_ON;
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_enforce(char **newval, void **extra, GucSource source)
+{
+	PgcpEnforce ignored;
+
+	return parse_enforce(*newval, &ignored) ||
+		misspelt("pg_cert_policy.enforce", *newval,
+				 "It counts as \"on\" until it is corrected.",
+				 "Available values: on, log, off.");
+}
+
+static void
+assign_enforce(const char *newval, void *extra)
+{
+	(void) parse_enforce(newval, &enforce);
+}
+
+static bool
+parse_local_connections(const char *value, PgcertLocal *result)
+{
+	if (pg_strcasecmp(value, "peer") == 0)
+		*result = PGCERT_LOCAL_PEER;
+	else if (pg_strcasecmp(value, "allow") == 0)
+		*result = PGCERT_LOCAL_ALLOW;
+	else if (pg_strcasecmp(value, "reject") == 0)
+		*result = PGCERT_LOCAL_REJECT;
+	else
+	{
+		*result = PGCERT_LOCAL_REJECT;
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_local_connections(char **newval, void **extra, GucSource source)
+{
+	PgcertLocal ignored;
+
+	return parse_local_connections(*newval, &ignored) ||
+		misspelt("pg_cert_policy.local_connections", *newval,
+				 "It counts as \"reject\" until it is corrected.",
+				 "Available values: peer, allow, reject.");
+}
+
+static void
+assign_local_connections(const char *newval, void *extra)
+{
+	(void) parse_local_connections(newval, &local_connections);
+}
+
+/*
+ * The text is kept as it is and parsed when it is needed: a policy that does
+ * not parse then rejects whom it covers, like any other.
+ */
+static bool
+check_default_policy(char **newval, void **extra, GucSource source)
+{
+	PgcertPolicy *policy;
+	PgcertError error;
+	char		where[128] = "";
+	char		counts_as[512];
+
+	if ((*newval)[0] == '\0')
+		return true;
+	policy = pgcp_policy_parse(PGCP_POLICY_DEFAULT, *newval, &error);
+	pgcert_policy_free(policy);
+	if (policy != NULL)
+		return true;
+
+	if (error.position > 0)
+		snprintf(where, sizeof(where), " at position %zu", error.position);
+	GUC_check_errdetail("The policy cannot be read: %s%s.", error.message,
+						where);
+	snprintf(counts_as, sizeof(counts_as),
+			 "The policy cannot be read: %s%s. Every login that it covers is rejected until it is corrected.",
+			 error.message, where);
+	return misspelt("pg_cert_policy.default_policy", *newval, counts_as,
+					error.hint[0] ? error.hint :
+					"The default policy is written like the label of a role.");
+}
+
+static bool
+check_exempt_roles(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *names;
+	bool		valid;
+
+	valid = SplitIdentifierString(copy, ',', &names);
+	list_free(names);
+	pfree(copy);
+	return valid ||
+		misspelt("pg_cert_policy.exempt_roles", *newval,
+				 "No role is exempt until it is corrected.",
+				 "Write role names separated by commas, as in search_path.");
+}
+
+void
+pgcp_settings_define(void)
+{
+	defining = true;
+	DefineCustomStringVariable("pg_cert_policy.enforce",
+							   "Sets what happens to a login that a certificate policy does not accept.",
+							   "\"on\" rejects it, \"log\" records it and lets it in, \"off\" asks no policy.",
+							   &enforce_text, "on",
+							   PGC_SIGHUP, 0,
+							   check_enforce, assign_enforce, NULL);
+	DefineCustomStringVariable("pg_cert_policy.local_connections",
+							   "Sets which logins over a Unix-domain socket certificate policies leave alone.",
+							   "\"peer\" leaves those alone that pg_hba.conf authenticated by \"peer\", \"allow\" all, \"reject\" none.",
+							   &local_connections_text, "peer",
+							   PGC_SIGHUP, 0,
+							   check_local_connections,
+							   assign_local_connections, NULL);
+	DefineCustomStringVariable("pg_cert_policy.default_policy",
+							   "Sets the certificate policy of roles that have none of their own.",
+							   "Empty means none.",
+							   &default_policy_text, "",
+							   PGC_SIGHUP, 0,
+							   check_default_policy, NULL, NULL);
+	DefineCustomStringVariable("pg_cert_policy.exempt_roles",
+							   "Lists superusers that no certificate policy binds.",
+							   "Names of other roles have no effect.",
+							   &exempt_roles_text, "",
+							   PGC_SIGHUP, 0,
+							   check_exempt_roles, NULL, NULL);
+	defining = false;
+	MarkGUCPrefixReserved("pg_cert_policy");
+}
+
+PgcpEnforce
+pgcp_setting_enforce(void)
+{
+	return enforce;
+}
+
+PgcertLocal
+pgcp_setting_local_connections(void)
+{
+	return local_connections;
+}
+
+/* NULL if there is none. */
+const char *
+pgcp_setting_default_policy(void)
+{
+	return default_policy_text[0] ? default_policy_text : NULL;
+}
+
+/* Is this name in exempt_roles?  A list that cannot be read holds nobody. */
+bool
+pgcp_setting_exempts_role(const char *name)
+{
+	List	   *names;
+	ListCell   *cell;
+
+	if (!SplitIdentifierString(pstrdup(exempt_roles_text), ',', &names))
+		return false;
+	foreach(cell, names)
+	{
+		if (strcmp((const char *) lfirst(cell), name) == 0)
+			return true;
+	}
+	return false;
+}
