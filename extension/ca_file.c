@@ -26,8 +26,8 @@ free_names(void *names)
 }
 
 /* Paths and the reasons of failures are for those who may see all settings. */
-bool
-pgcp_may_see_file_errors(void)
+static bool
+may_see_file_errors(void)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS);
 }
@@ -48,22 +48,35 @@ pgcp_ca_file_check(const char *setting, const char *path)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not read the file of \"%s\"", setting),
-				 pgcp_may_see_file_errors() ?
+				 may_see_file_errors() ?
 				 errdetail("File \"%s\": %s.", path, strerror(saved_errno)) : 0));
 	}
 	if (!S_ISREG(st.st_mode))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("could not read the file of \"%s\"", setting),
-				 pgcp_may_see_file_errors() ?
+				 may_see_file_errors() ?
 				 errdetail("\"%s\" is not a regular file.", path) : 0));
 	if (st.st_size > MAX_FILE_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("could not read the file of \"%s\"", setting),
-				 pgcp_may_see_file_errors() ?
+				 may_see_file_errors() ?
 				 errdetail("File \"%s\" has more than %d bytes.",
 						   path, MAX_FILE_SIZE) : 0));
+}
+
+/* Raises OpenSSL's error about the contents of a file. */
+void
+pgcp_ca_file_report(const char *setting, const char *path)
+{
+	char	   *reason = pgcp_openssl_error();
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg("could not read the file of \"%s\"", setting),
+			 may_see_file_errors() ?
+			 errdetail("File \"%s\": %s.", path, reason) : 0));
 }
 
 /*
@@ -81,15 +94,7 @@ pgcp_ca_file_names(void)
 	ERR_clear_error();
 	hold->object = SSL_load_client_CA_file(ssl_ca_file);
 	if (hold->object == NULL)
-	{
-		char	   *reason = pgcp_openssl_error();
-
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("could not read the file of \"%s\"", "ssl_ca_file"),
-				 pgcp_may_see_file_errors() ?
-				 errdetail("File \"%s\": %s.", ssl_ca_file, reason) : 0));
-	}
+		pgcp_ca_file_report("ssl_ca_file", ssl_ca_file);
 	ERR_clear_error();
 	return hold->object;
 }

@@ -130,10 +130,7 @@ server_context(void)
 
 	pgcp_ca_file_check("ssl_ca_file", ssl_ca_file);
 	if (SSL_CTX_load_verify_locations(hold->object, ssl_ca_file, NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("could not load the file of \"%s\": %s",
-						"ssl_ca_file", pgcp_openssl_error())));
+		pgcp_ca_file_report("ssl_ca_file", ssl_ca_file);
 
 	if (ssl_crl_file[0] || crl_dir[0])
 	{
@@ -143,10 +140,8 @@ server_context(void)
 		if (X509_STORE_load_locations(store,
 									  ssl_crl_file[0] ? ssl_crl_file : NULL,
 									  crl_dir[0] ? crl_dir : NULL) != 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_CONFIG_FILE_ERROR),
-					 errmsg("could not load the certificate revocation lists: %s",
-							pgcp_openssl_error())));
+			pgcp_ca_file_report(ssl_crl_file[0] ? "ssl_crl_file" : "ssl_crl_dir",
+								ssl_crl_file[0] ? ssl_crl_file : crl_dir);
 		X509_STORE_set_flags(store,
 							 X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "libpq/auth.h"
 #include "libpq/hba.h"
 
@@ -164,20 +166,37 @@ pgcp_login_install(void)
 
 /*
  * Why a login like this session's would be rejected with a label that is
- * being tried, or NULL if it would not.
+ * being tried, or NULL if it would not, or if another label is the reason.
  */
 char *
 pgcp_login_rejection(Port *port, const PgcpRole *role, Oid database_oid,
 					 const PgcpTrial *trial)
 {
 	PgcpPolicySet *set = pgcp_policies_for(role, database_oid, trial);
+	List	   *concerned = NIL;
 	StringInfoData rejected;
 	StringInfoData recorded;
+	ListCell   *cell;
 
 	if (set->exempt)
 		return NULL;
+
+	/*
+	 * The label of the role itself decides about all: it may stand in for the
+	 * default, or have been "exempt".
+	 */
+	foreach(cell, set->policies)
+	{
+		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
+		bool		of_database = policy->kind == PGCP_POLICY_DATABASE;
+
+		if ((trial->class_oid == AuthIdRelationId && trial->object_oid == role->oid) ||
+			(of_database == (trial->class_oid == DatabaseRelationId) &&
+			 policy->object_oid == trial->object_oid))
+			concerned = lappend(concerned, policy);
+	}
 	initStringInfo(&rejected);
 	initStringInfo(&recorded);
-	judge_login(port, role, set->policies, &rejected, &recorded);
+	judge_login(port, role, concerned, &rejected, &recorded);
 	return rejected.len > 0 ? rejected.data : NULL;
 }

@@ -167,7 +167,7 @@ extern char *pgcp_openssl_error(void);
 /* ca_file.c */
 extern STACK_OF(X509_NAME) *pgcp_ca_file_names(void);
 extern void pgcp_ca_file_check(const char *setting, const char *path);
-extern bool pgcp_may_see_file_errors(void);
+extern void pgcp_ca_file_report(const char *setting, const char *path);
 
 /* chain.c */
 typedef struct PgcpChain

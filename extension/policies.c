@@ -67,7 +67,8 @@ pgcp_policy_report_error(const char *whose, const char *text,
 					   error->clause, error->position) :
 			 error->position > 0 ?
 			 errdetail("Position %zu.", error->position) : 0,
-			 error->hint[0] ? errhint("%s", error->hint) : 0,
+			 error->hint[0] ? errhint("%s", error->hint) :
+			 errhint("A policy is \"any\", \"exempt\", or clauses such as eku=clientAuth, with settings before them; \"or\" begins another alternative."),
 	/* psql shows the policy with a caret below the position */
 			 error->position > 0 ? internalerrquery(text) : 0,
 			 error->position > 0 ?
