@@ -5,7 +5,8 @@
 # Reads TAP (of prove, C programs, and pg_regress from 16 on) and pg_regress'
 # older "test x ... ok".  A subtest's own line repeats what its tests said, so
 # only the tests in it count.  A stream whose plan does not fit what was run
-# has failed, also if each of its tests passed.
+# has failed, also if each of its tests passed; so has a test file of which
+# prove says that it ended badly.
 #
 # Prints a line for each failed and each skipped test, and at the end:
 #	PASSED FAILED SKIPPED
@@ -13,8 +14,14 @@ use strict;
 use warnings;
 
 my ($passed, $failed, $skipped) = (0, 0, 0);
+my %failed_in;		# by file name
+my %ended_badly;	# the same, in the words of prove
 
 count($_) foreach @ARGV;
+foreach my $name (sort keys %ended_badly)
+{
+	failed($name, $ended_badly{$name}) unless $failed_in{$name};
+}
 print "$passed $failed $skipped\n";
 
 sub count
@@ -23,7 +30,6 @@ sub count
 	my $name = $path =~ s!.*/!!r;
 	my %seen;	# by depth: tests since the last one further out, failed ones
 	my ($planned, $plans, $run) = (0, 0, 0);
-	my $before = $failed;
 
 	open my $file, '<', $path or die "tally: could not read $path: $!\n";
 	while (my $line = <$file>)
@@ -33,11 +39,11 @@ sub count
 		{
 			$planned += $1;
 			$plans++;
-			skipped("$name: $2") if defined $2;
+			skipped($name, $2) if defined $2;
 		}
 		elsif ($line =~ /^\s*Bail out!/)
 		{
-			failed("$name: $line");
+			failed($name, $line);
 		}
 		elsif ($line =~ /^(\s*)(not )?ok\s+\d+\b\s*(?:[-+] )?\s*(.*)$/)
 		{
@@ -56,45 +62,50 @@ sub count
 
 			if ($what =~ /# *(?:skip|todo)\b/i)
 			{
-				skipped("$name: $what");
+				skipped($name, $what);
 			}
 			elsif ($inner == 0)
 			{
-				$not ? failed("$name: $what") : $passed++;
+				$not ? failed($name, $what) : $passed++;
 			}
 			elsif ($not && $inner_failed == 0)
 			{
-				failed("$name: $what (its plan)");
+				failed($name, "$what (its plan)");
 			}
 		}
 		elsif ($line =~ /^(?:test)?\s+(\S+)\s+\.\.\. (ok|FAILED|failed)\b/)
 		{
-			$2 eq 'ok' ? $passed++ : failed("$name: $1");
+			$2 eq 'ok' ? $passed++ : failed($name, $1);
+		}
+		elsif ($line =~ m!^(?:\S*/)?(\S+)\s+\(Wstat: (\d+).*Tests: \d+ Failed: \d+\)!)
+		{
+			$ended_badly{$1} = sprintf("ended with status %d, signal %d", $2 >> 8, $2 & 127);
 		}
 	}
 	close $file;
 
-	return if $failed > $before;
-	failed("$name: no plan, so it ended early") if $run && !$plans;
-	failed("$name: planned $planned tests but ran $run")
+	return if $failed_in{$name};
+	failed($name, "no plan, so it ended early") if $run && !$plans;
+	failed($name, "planned $planned tests but ran $run")
 	  if $plans && $planned != $run;
 	return;
 }
 
 sub failed
 {
-	my ($what) = @_;
+	my ($name, $what) = @_;
 
 	$failed++;
-	print "failed: $what\n";
+	$failed_in{$name} = 1;
+	print "failed: $name: $what\n";
 	return;
 }
 
 sub skipped
 {
-	my ($what) = @_;
+	my ($name, $what) = @_;
 
 	$skipped++;
-	print "skipped: $what\n";
+	print "skipped: $name: $what\n";
 	return;
 }

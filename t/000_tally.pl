@@ -82,7 +82,12 @@ ok 2         + b                                    12 ms
 not ok 3     + c                                    12 ms
 1..3
 OUT
-	[ 'nothing', "gcc -c ok 1.c\n", '0 0 0', qr/^/ ]);
+	[
+		'a test file that died', <<'OUT', '0 1 0', qr/^failed: 003_x.pl: ended with status 255/m ],
+t/003_x.pl (Wstat: 65280 (exited 255) Tests: 0 Failed: 0)
+  Non-zero exit status: 255
+OUT
+	[ 'nothing', "gcc -c ok 1.c\n", '0 0 0' ]);
 
 foreach my $stream (@streams)
 {
@@ -93,7 +98,18 @@ foreach my $stream (@streams)
 	close $file;
 	my $out = qx("$^X" "$tally" "$file");
 	like($out, qr/^\Q$count\E\n\z/m, "$name: the count");
-	like($out, $said, "$name: the word");
+	like($out, $said, "$name: the words") if $said;
 }
+
+# What failed is not counted again because prove says so as well.
+my $dir = File::Temp->newdir;
+foreach my $part ([ '003_x.pl', "not ok 1 - a\n1..1\n" ],
+	[ 'log', "t/003_x.pl (Wstat: 256 (exited 1) Tests: 1 Failed: 1)\n" ])
+{
+	open my $file, '>', "$dir/$part->[0]" or die "could not write: $!";
+	print $file $part->[1];
+	close $file;
+}
+like(qx("$^X" "$tally" "$dir/log" "$dir/003_x.pl"), qr/^0 1 0$/m, 'once only');
 
 done_testing();
