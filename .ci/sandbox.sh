@@ -8,7 +8,8 @@
 # ends, in whatever way, the servers that were started in the folder are
 # stopped and the folder is removed.
 #
-#	sandbox_open ROOT		makes $sandbox and copies the sources to $sandbox/src
+#	sandbox_open ROOT		makes $sandbox and copies the sources to $sandbox/src;
+#							fails if it cannot
 #	as_user SECONDS CMD...	runs a command in there, for so long at most
 #	sandbox_keep			leaves the folder behind, and says where it is
 #
@@ -36,18 +37,18 @@ sandbox_open()
 	if [ ${#parent} -gt 40 ] || ! sandbox_reaches "$parent"; then
 		parent=/tmp
 	fi
-	sandbox=$(mktemp -d "$parent/pgcp.XXXXXX")
-	chmod 755 "$sandbox"
-	mkdir "$sandbox/src" "$sandbox/home" "$sandbox/tmp" "$sandbox/log"
+	sandbox=$(mktemp -d "$parent/pgcp.XXXXXX") &&
+		chmod 755 "$sandbox" &&
+		mkdir "$sandbox/src" "$sandbox/home" "$sandbox/tmp" "$sandbox/log" ||
+		return 1
 
 	# Neither the history nor what a build in the checkout left behind.
-	tar -C "$root" -cf - --exclude=./.git --exclude='*.o' --exclude='*.bc' \
-		--exclude='*.a' --exclude='*.so' --exclude='*.so.*' \
+	tar -C "$root" --mode=u+rwX,go+rX,go-w -cf - --exclude=./.git \
+		--exclude='*.o' --exclude='*.bc' --exclude='*.a' --exclude='*.so' \
 		--exclude='./tmp_check*' --exclude='./results' \
-		--exclude='./regression.*' --exclude='./client/pgcertsel' \
-		--exclude='./*/test/run_*' . |
-		tar -C "$sandbox/src" -xf - --no-same-owner
-	chmod -R u+rwX,go+rX,go-w "$sandbox/src"
+		--exclude='./regression.*' --exclude='./client/build*' \
+		--exclude='./client/pgcertsel' --exclude='./*/test/run_*' . |
+		tar -C "$sandbox/src" -xf - --no-same-owner || return 1
 	if [ -n "$sandbox_user" ]; then
 		chown -R "$sandbox_user:$(id -gn "$sandbox_user")" "$sandbox"
 	fi
@@ -75,7 +76,7 @@ sandbox_exec()
 	local name keep=()
 
 	for name in CC CLANG PG_CONFIG PG_CERT_POLICY_STAGE PGCERTSEL \
-		PG_TEST_TIMEOUT_DEFAULT COLUMNS TERM; do
+		PG_TEST_TIMEOUT_DEFAULT PERL_TEST_HARNESS_DUMP_TAP COLUMNS TERM; do
 		if [ -n "${!name:-}" ]; then
 			keep+=("$name=${!name}")
 		fi
@@ -131,6 +132,7 @@ sandbox_close()
 		if [ "$sandbox_kept" = yes ]; then
 			echo "kept: $sandbox"
 		else
+			chmod -R u+rwX "$sandbox" 2>/dev/null
 			rm -rf --one-file-system "$sandbox"
 		fi
 	fi

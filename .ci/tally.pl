@@ -60,9 +60,9 @@ sub count
 			$seen{$depth}{run}++;
 			$seen{$depth}{failed} += $not ? 1 : 0;
 
-			if ($what =~ /# *(?:skip|todo)\b/i)
+			if ($what =~ /^(.*?)\s*# *((?:skip|todo)\b.*)/i)
 			{
-				skipped($name, $what);
+				skipped($name, $1 eq '' ? $2 : "$1 ($2)");
 			}
 			elsif ($inner == 0)
 			{

@@ -26,13 +26,17 @@ limit=			# seconds that the stage may take
 log=			# where its output goes
 jobs=$(nproc 2>/dev/null || echo 2)
 strict="-Wall -Wextra -Werror"
-sanitizers="-fsanitize=address,undefined -fno-sanitize-recover=all"
+sanitizers=address,undefined
+sanitized="-fsanitize=$sanitizers -fno-sanitize-recover=all"
 
 main()
 {
 	local clang
 
-	sandbox_open "$root"
+	if ! sandbox_open "$root"; then
+		failed=1
+		finish
+	fi
 	if [ -n "${KEEP:-}" ]; then
 		sandbox_keep
 	fi
@@ -44,14 +48,13 @@ main()
 		skip "build with clang: there is no clang"
 	fi
 	stage tests "C tests of common/" 300 \
-		c_tests common/test "-g -O1 $strict" || true
-	stage tests "C tests of client/" 300 \
-		c_tests client/test "-g -O1 $strict" || true
+		common_tests "-g -O1 $strict" || true
+	stage tests "C tests of client/" 300 client_tests || true
 	# The same tests once more are not counted twice.
 	stage again "common/ under sanitizers" 600 \
-		c_tests common/test "-g -O1 -fno-omit-frame-pointer $sanitizers" || true
+		common_tests "-g -O1 -fno-omit-frame-pointer $sanitized" || true
 	stage again "client/ under sanitizers" 600 \
-		c_tests client/test "-g -O1 -fno-omit-frame-pointer $sanitizers" || true
+		client_tests BUILD=build-sanitized "SANITIZE=$sanitizers" || true
 
 	if stage check "install" 300 build install "DESTDIR=$sandbox/stage"; then
 		export PG_CERT_POLICY_STAGE=$sandbox/stage
@@ -84,7 +87,7 @@ quiet_make()
 
 build()
 {
-	quiet_make -j "$jobs" "COPT=$strict $(for_server)" "$@"
+	quiet_make -j "$jobs" "WARNINGS=$strict" "COPT=$strict $(for_server)" "$@"
 }
 
 # The server's headers do not pass our warnings, so they count as the system's;
@@ -104,14 +107,28 @@ build_with()
 	run cp -R "$sandbox/src" "$sandbox/other" &&
 		quiet_make -C "$sandbox/other" clean "CC=$1" &&
 		quiet_make -C "$sandbox/other" -j "$jobs" "CC=$1" \
-			"COPT=$strict $(for_server) $other" all
+			"WARNINGS=$strict" "COPT=$strict $(for_server) $other" all
 }
 
-c_tests()
+common_tests()
 {
-	quiet_make -C "$1" clean &&
-		quiet_make -C "$1" -j "$jobs" "CFLAGS=$2" all &&
-		quiet_make -C "$1" "CFLAGS=$2" check
+	quiet_make -C common/test clean &&
+		quiet_make -C common/test -j "$jobs" "CFLAGS=$1" all &&
+		quiet_make -C common/test "CFLAGS=$1" check
+}
+
+client_tests()
+{
+	quiet_make -C client -j "$jobs" all "$@" &&
+		with_tap quiet_make -C client check "$@"
+}
+
+# Runs something that calls prove, which keeps what each test file printed in a
+# file of its own.
+with_tap()
+{
+	run mkdir -p "$log.tap" &&
+		PERL_TEST_HARNESS_DUMP_TAP=$log.tap "$@"
 }
 
 regress()
@@ -119,14 +136,10 @@ regress()
 	quiet_make installcheck TAP_TESTS=
 }
 
-# Test files run side by side; what each of them printed goes to a file of its
-# own.
+# Test files run side by side.
 perl_tests()
 {
-	run mkdir -p "$log.tap" &&
-		run env "PERL_TEST_HARNESS_DUMP_TAP=$log.tap" \
-			make -s --no-print-directory with_llvm=no installcheck REGRESS= \
-			"PROVE_FLAGS=-j $jobs"
+	with_tap quiet_make installcheck REGRESS= "PROVE_FLAGS=-j $jobs"
 }
 
 shellcheck_all()
