@@ -218,18 +218,8 @@ sub try_sql
 		%opt);
 }
 
-# Logs in with psql, over TCP and TLS unless tls => 0 (Unix socket).
-#
-#	user, db		the role and database
-#	cert			a hash of CertPolicy::PKI; none sends no certificate
-#	chain			0 sends the certificate without its intermediates
-#	key, password	another key file; the password of role or key is told apart:
-#					password is the role's, the key's is in cert
-#	conninfo		more of it, which wins over all of these
-#	env				more of the environment
-#	sql				default 'select 1'
-#	timeout			in seconds
-sub login
+# The connection string for a login, with login()'s options.
+sub conninfo
 {
 	my ($self, %opt) = @_;
 	my $node = $self->{node};
@@ -253,9 +243,26 @@ sub login
 		$info{sslkey} = $opt{key} // $cert->{key};
 		$info{sslpassword} = $cert->{password} if defined $cert->{password};
 	}
-	my $conninfo = join(' ',
+	return join(' ',
 		(map { "$_=" . _quote($info{$_}) } sort keys %info),
 		$opt{conninfo} // ());
+}
+
+# Logs in with psql, over TCP and TLS unless tls => 0 (Unix socket).
+#
+#	user, db		the role and database
+#	cert			a hash of CertPolicy::PKI; none sends no certificate
+#	chain			0 sends the certificate without its intermediates
+#	key, password	another key file; the password of role or key is told apart:
+#					password is the role's, the key's is in cert
+#	conninfo		more of it, which wins over all of these
+#	env				more of the environment
+#	sql				default 'select 1'
+#	timeout			in seconds
+sub login
+{
+	my ($self, %opt) = @_;
+	my $conninfo = $self->conninfo(%opt);
 	my %env = %{ $opt{env} // {} };
 	$env{PGPASSWORD} = $opt{password} if defined $opt{password};
 
