@@ -2,10 +2,11 @@
  * chain.c
  *		Would the server's TLS accept this chain of certificates?
  *
- * The dry run's first question.  The answer is OpenSSL's, with a context made
- * of the server's settings as the server makes its own, and with the purpose,
- * the security level and the CRL flags that its handshake uses.  The files
- * are read as they are now: what a reload would give.
+ * The first question of the dry run, and of every recheck.  The answer is
+ * OpenSSL's, with a context made of the server's settings as the server makes
+ * its own, and with the purpose, the security level and the CRL flags that
+ * its handshake uses.  The files are read as they are now, once for as many
+ * chains as there are: what a reload would give.
  */
 #include "postgres.h"
 
@@ -106,14 +107,21 @@ pgcp_certificates_read(const unsigned char *bytes, size_t len)
 	return stack->object;
 }
 
-/* A TLS context as be_tls_init() makes it, as far as it concerns clients. */
-static SSL_CTX *
-server_context(void)
+/*
+ * A TLS context as be_tls_init() makes it, as far as it concerns clients, held
+ * by the current memory context; NULL if the server asks for no certificates.
+ * Raises an error if the server's files cannot be read.
+ */
+PgcpVerifier *
+pgcp_verifier_new(void)
 {
 	PgcpHold   *hold = pgcp_hold(free_ssl_context);
 	const char *crl_dir = pgcp_ssl_crl_dir();
 	X509_STORE *store;
 
+	if (ssl_ca_file == NULL || ssl_ca_file[0] == '\0')
+		return NULL;
+	ERR_clear_error();
 	hold->object = SSL_CTX_new(TLS_method());
 	if (hold->object == NULL)
 		ereport(ERROR,
@@ -192,21 +200,22 @@ too_long_for_tls(SSL_CTX *context, STACK_OF(X509) *certificates)
 }
 
 /*
- * Verifies the chain as of a time.  All of the result is held by the current
- * memory context.  Raises an error if the server's files cannot be read.
+ * Verifies the chain as of a time, or, if at is NULL, without regard to any
+ * dates.  All of the result is held by the current memory context.
  */
 PgcpChain *
-pgcp_chain_verify(STACK_OF(X509) *certificates, TimestampTz at)
+pgcp_chain_verify(PgcpVerifier *verifier, STACK_OF(X509) *certificates,
+				  const TimestampTz *at)
 {
 	PgcpChain  *result = palloc0(sizeof(PgcpChain));
 	PgcpHold   *hold;
 	PgcpHold   *verified;
-	SSL_CTX    *server;
+	SSL_CTX    *server = (SSL_CTX *) verifier;
 	X509_STORE_CTX *context;
 	X509_VERIFY_PARAM *param;
 
 	/* without it the server asks for no certificate, so none is sent */
-	if (ssl_ca_file == NULL || ssl_ca_file[0] == '\0')
+	if (verifier == NULL)
 	{
 		result->accepted = true;
 		result->found = pstrdup("the server asks for no certificate, because \"ssl_ca_file\" is not set");
@@ -215,7 +224,6 @@ pgcp_chain_verify(STACK_OF(X509) *certificates, TimestampTz at)
 	result->requested = true;
 
 	ERR_clear_error();
-	server = server_context();
 	if (too_long_for_tls(server, certificates))
 	{
 		result->found = psprintf("certificates of more than %ld bytes, too long for the server's TLS",
@@ -237,7 +245,10 @@ pgcp_chain_verify(STACK_OF(X509) *certificates, TimestampTz at)
 						pgcp_openssl_error())));
 	param = X509_STORE_CTX_get0_param(context);
 	X509_VERIFY_PARAM_set_auth_level(param, SSL_CTX_get_security_level(server));
-	X509_VERIFY_PARAM_set_time(param, timestamptz_to_time_t(at));
+	if (at != NULL)
+		X509_VERIFY_PARAM_set_time(param, timestamptz_to_time_t(*at));
+	else
+		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
 
 	if (X509_verify_cert(context) != 1)
 	{

@@ -23,6 +23,7 @@
 /* 14 gave the predefined roles' symbols their present names. */
 #if PG_VERSION_NUM < 140000
 #define ROLE_PG_READ_ALL_SETTINGS DEFAULT_ROLE_READ_ALL_SETTINGS
+#define ROLE_PG_READ_ALL_STATS DEFAULT_ROLE_READ_ALL_STATS
 #endif
 
 /* ssl_crl_dir came with 14. */
@@ -56,6 +57,24 @@ pgcp_membership_counts(Form_pg_auth_members membership)
 #else
 	(void) membership;
 	return true;
+#endif
+}
+
+/*
+ * A warning for a client that is still logging in can be left with the server
+ * from 19 on; before, there is no way to get one through.
+ */
+static inline void
+pgcp_warn_client(const char *message, const char *detail)
+{
+#if PG_VERSION_NUM >= 190000
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+	StoreConnectionWarning(pstrdup(message), pstrdup(detail), NULL);
+	MemoryContextSwitchTo(caller);
+#else
+	(void) message;
+	(void) detail;
 #endif
 }
 

@@ -32,3 +32,31 @@ pgcp_text_from_utf8(const char *utf8)
 	}
 	return cstring_to_text_with_len(escaped.data, escaped.len);
 }
+
+/* Copies UTF-8 into a buffer of fixed size, cut with "..." if need be. */
+void
+pgcp_copy_utf8(char *buffer, const char *utf8, size_t size)
+{
+	size_t		len = strlen(utf8);
+
+	if (len >= size)
+	{
+		len = size - sizeof("...");
+		while (len > 0 && ((unsigned char) utf8[len] & 0xC0) == 0x80)
+			len--;
+		memcpy(buffer, utf8, len);
+		strcpy(buffer + len, "...");
+	}
+	else
+		memcpy(buffer, utf8, len + 1);
+}
+
+/* Bytes as lower-case hex. */
+text *
+pgcp_hex_text(const unsigned char *bytes, size_t len)
+{
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+
+	pgcert_buf_hex(&buf, bytes, len);
+	return cstring_to_text(pgcp_take_text(pgcert_buf_take(&buf)));
+}

@@ -18,6 +18,7 @@
 #include "libpq/hba.h"
 
 #include "pgcp.h"
+#include "watch.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
 
@@ -27,25 +28,6 @@ static ClientAuthentication_hook_type prev_client_authentication = NULL;
  */
 static bool authenticated_by_peer = false;
 
-/* Does the policy leave this connection alone, being local? */
-static bool
-spares_local_connection(const PgcpPolicy *policy, Port *port)
-{
-	if (port->raddr.addr.ss_family != AF_UNIX)
-		return false;
-	switch (pgcp_policy_local(policy))
-	{
-		case PGCERT_LOCAL_ALLOW:
-			return true;
-		case PGCERT_LOCAL_PEER:
-			return authenticated_by_peer;
-		case PGCERT_LOCAL_UNSET:
-		case PGCERT_LOCAL_REJECT:
-			break;
-	}
-	return false;
-}
-
 static void
 add_line(StringInfo lines, const char *line)
 {
@@ -54,48 +36,125 @@ add_line(StringInfo lines, const char *line)
 	appendStringInfoString(lines, line);
 }
 
+static PgcpConnection
+connection_of(Port *port)
+{
+	PgcpConnection connection = {0};
+
+	connection.link = pgcp_session_link(port, &connection.tls_version);
+	connection.local = (port->raddr.addr.ss_family == AF_UNIX);
+	connection.by_peer = authenticated_by_peer;
+	return connection;
+}
+
+/* Counts and remembers, as far as anything is to be remembered. */
+static void
+record(Port *port, const PgcpRole *role, Oid database_oid, List *findings,
+	   const PgcertFacts *facts, bool rejects)
+{
+	ListCell   *cell;
+	PgcpFinding *first = findings != NIL ? linitial(findings) : NULL;
+
+	if (!pgcp_shared_is_ready())
+		return;
+	pgcp_statistics_count(role->oid, database_oid,
+						  rejects ? PGCP_REJECTED :
+						  first ? PGCP_WOULD_REJECT : PGCP_ACCEPTED,
+						  first ? first->reason : NULL);
+	foreach(cell, findings)
+	{
+		PgcpFinding *finding = (PgcpFinding *) lfirst(cell);
+
+		pgcp_rejections_add(port, role, finding, rejects && finding->enforced,
+							facts);
+	}
+}
+
 /*
- * Asks all the policies.  What the enforced ones object to goes to rejected,
- * what those in mode=log object to goes to recorded; one line a policy.
+ * Asks all the policies of the role.  Ends the process if one rejects; the
+ * reasons of those in mode=log, and of all unless policies are enforced, go
+ * to the log alone.
  */
 static void
-judge_login(Port *port, const PgcpRole *role, List *policies,
-			StringInfo rejected, StringInfo recorded)
+ask_policies(Port *port, const PgcpConnection *connection, const PgcpRole *role,
+			 Oid database_oid)
 {
-	PgcertFacts *facts = NULL;
+	PgcpPolicySet *set = pgcp_policies_for(role, database_oid, NULL);
+	List	   *asked = pgcp_policies_asked(set->policies, connection);
 	const char *problem = NULL;
-	int64		now = (int64) time(NULL);
+	PgcertFacts *facts;
+	List	   *findings;
+	StringInfoData rejected;
+	StringInfoData recorded;
 	ListCell   *cell;
 
-	foreach(cell, policies)
-	{
-		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
-		char	   *reason;
+	if (set->exempt || asked == NIL)
+		return;
+	facts = pgcp_session_facts(port, &problem);
+	findings = pgcp_policies_judge(asked, facts, problem, role,
+								   (int64) time(NULL));
 
-		if (spares_local_connection(policy, port))
-			continue;
-		if (facts == NULL && problem == NULL)
-			facts = pgcp_session_facts(port, &problem);
-		if (policy->parsed != NULL && facts == NULL)
-			reason = psprintf("Policy of %s could not be judged: %s.",
-							  pgcp_policy_owner(policy), problem);
-		else
-			reason = pgcp_policy_rejection(policy,
-										   pgcp_policy_judge(policy, facts,
-															 role, now));
-		if (reason != NULL)
-			add_line(pgcp_policy_is_enforced(policy) ? rejected : recorded,
-					 reason);
+	initStringInfo(&rejected);
+	initStringInfo(&recorded);
+	foreach(cell, findings)
+	{
+		PgcpFinding *finding = (PgcpFinding *) lfirst(cell);
+		bool		enforced = finding->enforced &&
+			pgcp_setting_enforce() == PGCP_ENFORCE_ON;
+
+		add_line(enforced ? &rejected : &recorded, finding->reason);
 	}
+	record(port, role, database_oid, findings, facts, rejected.len > 0);
+	if (recorded.len > 0)
+		ereport(LOG,
+				(errmsg("certificate policy would reject login as role \"%s\"",
+						NameStr(role->name)),
+				 errdetail_log("%s", recorded.data)));
+	if (rejected.len > 0)
+		ereport(FATAL,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("certificate policy rejects login as role \"%s\"",
+						NameStr(role->name)),
+				 errdetail_log("%s", rejected.data)));
+}
+
+/*
+ * Warns of a certificate that ends soon: within expiry_warning, or within the
+ * last tenth of its life if that is shorter, so that certificates made for a
+ * day are not complained of all day.
+ */
+static void
+warn_of_expiry(Port *port, const PgcpRole *role)
+{
+	int64		now = (int64) time(NULL);
+	int64		not_before;
+	int64		not_after;
+	int64		hours;
+	char	   *words;
+
+	if (port->peer == NULL || pgcp_setting_expiry_warning() == 0 ||
+		!pgcert_time_seconds(X509_get0_notBefore(port->peer), &not_before) ||
+		!pgcert_time_seconds(X509_get0_notAfter(port->peer), &not_after) ||
+		not_after - now > Min(pgcp_setting_expiry_warning(),
+							  (not_after - not_before) / 10))
+		return;
+	hours = (not_after - now) / 3600;
+	words = psprintf("The certificate is valid for another %d days and %d hours, until %s.",
+					 (int) (hours / 24), (int) (hours % 24),
+					 timestamptz_to_str(time_t_to_timestamptz((pg_time_t) not_after)));
+	ereport(LOG,
+			(errmsg("client certificate of role \"%s\" expires soon",
+					NameStr(role->name)),
+			 errdetail_log("%s", words)));
+	pgcp_warn_client("your client certificate expires soon", words);
 }
 
 static void
 check_login(Port *port)
 {
+	PgcpConnection connection = connection_of(port);
 	PgcpRole	role;
-	PgcpPolicySet *set;
-	StringInfoData rejected;
-	StringInfoData recorded;
+	Oid			database_oid = InvalidOid;
 
 	/*
 	 * A role that does not exist is turned away later, in the words that any
@@ -105,33 +164,13 @@ check_login(Port *port)
 		return;
 
 	/* physical replication has no database */
-	set = pgcp_policies_for(&role,
-							port->database_name && port->database_name[0] ?
-							pgcp_database_by_name(port->database_name) : InvalidOid,
-							NULL);
-	if (set->exempt || set->policies == NIL)
-		return;
-
-	initStringInfo(&rejected);
-	initStringInfo(&recorded);
-	judge_login(port, &role, set->policies, &rejected, &recorded);
-
-	if (pgcp_setting_enforce() != PGCP_ENFORCE_ON && rejected.len > 0)
-	{
-		add_line(&recorded, rejected.data);
-		resetStringInfo(&rejected);
-	}
-	if (recorded.len > 0)
-		ereport(LOG,
-				(errmsg("certificate policy would reject login as role \"%s\"",
-						NameStr(role.name)),
-				 errdetail_log("%s", recorded.data)));
-	if (rejected.len > 0)
-		ereport(FATAL,
-				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("certificate policy rejects login as role \"%s\"",
-						NameStr(role.name)),
-				 errdetail_log("%s", rejected.data)));
+	if (port->database_name != NULL && port->database_name[0] != '\0')
+		database_oid = pgcp_database_by_name(port->database_name);
+	if (pgcp_setting_enforce() != PGCP_ENFORCE_OFF)
+		ask_policies(port, &connection, &role, database_oid);
+	warn_of_expiry(port, &role);
+	if (pgcp_shared_is_ready())
+		pgcp_session_begin(port, &connection, &role, database_oid);
 }
 
 static void
@@ -146,8 +185,6 @@ client_authentication(Port *port, int status)
 	if (status != STATUS_OK)
 		return;
 	authenticated_by_peer = port->hba->auth_method == uaPeer;
-	if (pgcp_setting_enforce() == PGCP_ENFORCE_OFF)
-		return;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_cert_policy login",
 									ALLOCSET_DEFAULT_SIZES);
@@ -172,31 +209,23 @@ char *
 pgcp_login_rejection(Port *port, const PgcpRole *role, Oid database_oid,
 					 const PgcpTrial *trial)
 {
+	PgcpConnection connection = connection_of(port);
 	PgcpPolicySet *set = pgcp_policies_for(role, database_oid, trial);
-	List	   *concerned = NIL;
+	const char *problem = NULL;
 	StringInfoData rejected;
-	StringInfoData recorded;
 	ListCell   *cell;
 
 	if (set->exempt)
 		return NULL;
-
-	/*
-	 * The label of the role itself decides about all: it may stand in for the
-	 * default, or have been "exempt".
-	 */
-	foreach(cell, set->policies)
-	{
-		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
-		bool		of_database = policy->kind == PGCP_POLICY_DATABASE;
-
-		if ((trial->class_oid == AuthIdRelationId && trial->object_oid == role->oid) ||
-			(of_database == (trial->class_oid == DatabaseRelationId) &&
-			 policy->object_oid == trial->object_oid))
-			concerned = lappend(concerned, policy);
-	}
 	initStringInfo(&rejected);
-	initStringInfo(&recorded);
-	judge_login(port, role, concerned, &rejected, &recorded);
+	foreach(cell, pgcp_policies_judge(pgcp_policies_asked(set->policies, &connection),
+									  pgcp_session_facts(port, &problem), problem,
+									  role, (int64) time(NULL)))
+	{
+		PgcpFinding *finding = (PgcpFinding *) lfirst(cell);
+
+		if (finding->enforced)
+			add_line(&rejected, finding->reason);
+	}
 	return rejected.len > 0 ? rejected.data : NULL;
 }

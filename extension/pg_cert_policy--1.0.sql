@@ -141,3 +141,260 @@ REVOKE ALL ON FUNCTION pg_cert_policy_check(pg_catalog.name, pg_catalog.bytea, p
 REVOKE ALL ON FUNCTION pg_cert_policy_check(pg_catalog.name, pg_catalog.text, pg_catalog.name, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pg_cert_policy_check(pg_catalog.name, pg_catalog.bytea, pg_catalog.name, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.text) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pg_cert_policy_check(pg_catalog.name, pg_catalog.text, pg_catalog.name, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.text) TO pg_monitor;
+
+--
+-- Logins and sessions, watched
+--
+CREATE FUNCTION pg_cert_sessions(
+    OUT pid pg_catalog.int4,
+    OUT role_oid pg_catalog.oid,
+    OUT database_oid pg_catalog.oid,
+    OUT subject pg_catalog.text,
+    OUT issuer pg_catalog.text,
+    OUT sans pg_catalog.text[],
+    OUT ekus pg_catalog.text[],
+    OUT serial pg_catalog.text,
+    OUT cert_sha256 pg_catalog.text,
+    OUT key_sha256 pg_catalog.text,
+    OUT not_after pg_catalog.timestamptz,
+    OUT chain_kept pg_catalog.bool,
+    OUT accepted_now pg_catalog.bool,
+    OUT reason pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pg_cert_sessions';
+
+COMMENT ON FUNCTION pg_cert_sessions() IS
+'the rows of the view pg_cert_sessions, role and database by OID';
+
+CREATE VIEW pg_cert_sessions AS
+SELECT s.pid, r.rolname AS role, d.datname AS database,
+       s.subject, s.issuer, s.sans, s.ekus, s.serial, s.cert_sha256,
+       s.key_sha256, s.not_after,
+       s.not_after OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp() AS remaining,
+       s.chain_kept, s.accepted_now, s.reason
+FROM pg_cert_sessions() AS s
+     LEFT JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) s.role_oid
+     LEFT JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) s.database_oid;
+
+COMMENT ON VIEW pg_cert_sessions IS
+'every client session and the certificate it came with, whole. Of sessions of other roles only pid is shown, unless to members of pg_read_all_stats. Empty if the library is not preloaded. Raises an error if the server''s CA or CRL files cannot be read';
+COMMENT ON COLUMN pg_cert_sessions.pid IS
+'process ID, as in pg_stat_activity';
+COMMENT ON COLUMN pg_cert_sessions.role IS
+'the role that logged in, by its name of today; null if it was dropped';
+COMMENT ON COLUMN pg_cert_sessions.database IS
+'the database; null for physical replication';
+COMMENT ON COLUMN pg_cert_sessions.subject IS
+'subject as RFC 4514 writes it; null without certificate, or if the chain was not kept';
+COMMENT ON COLUMN pg_cert_sessions.issuer IS
+'the direct issuer''s name as RFC 4514 writes it';
+COMMENT ON COLUMN pg_cert_sessions.sans IS
+'subjectAltNames as TYPE:value; null if there is no such extension';
+COMMENT ON COLUMN pg_cert_sessions.ekus IS
+'extended key usages, by name where a policy knows one, else as OID; null if there is no such extension';
+COMMENT ON COLUMN pg_cert_sessions.serial IS
+'serial number in hex, without leading zero bytes';
+COMMENT ON COLUMN pg_cert_sessions.cert_sha256 IS
+'SHA-256 of the certificate, in hex';
+COMMENT ON COLUMN pg_cert_sessions.key_sha256 IS
+'SHA-256 of its SubjectPublicKeyInfo, in hex';
+COMMENT ON COLUMN pg_cert_sessions.not_after IS
+'end of the certificate''s validity; null without certificate';
+COMMENT ON COLUMN pg_cert_sessions.remaining IS
+'time until not_after; negative once it has passed';
+COMMENT ON COLUMN pg_cert_sessions.chain_kept IS
+'is the verified chain kept, so that the session can be judged again? It is not if it has more than pg_cert_policy.session_bytes; null without certificate';
+COMMENT ON COLUMN pg_cert_sessions.accepted_now IS
+'would the login be accepted by today''s policies, CAs and CRLs? The certificate''s dates are not looked at';
+COMMENT ON COLUMN pg_cert_sessions.reason IS
+'why it would not be accepted; null if it would';
+
+GRANT SELECT ON pg_cert_sessions TO PUBLIC;
+
+CREATE FUNCTION pg_cert_policy_recheck(
+    OUT pid pg_catalog.int4,
+    OUT role pg_catalog.name,
+    OUT reason pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pg_cert_policy_recheck';
+
+COMMENT ON FUNCTION pg_cert_policy_recheck() IS
+'judges every session again by today''s policies, CAs and CRLs, ends those that fail, and returns them with the reason. Under enforce=log or a policy''s mode=log it writes to the log what it would end; under enforce=off it does nothing. Raises an error, and ends nobody, if the server''s CA or CRL files cannot be read. For superusers';
+
+REVOKE ALL ON FUNCTION pg_cert_policy_recheck() FROM PUBLIC;
+
+CREATE FUNCTION pg_stat_cert_policy(
+    OUT role_oid pg_catalog.oid,
+    OUT database_oid pg_catalog.oid,
+    OUT accepted pg_catalog.int8,
+    OUT rejected pg_catalog.int8,
+    OUT would_reject pg_catalog.int8,
+    OUT last_rejected pg_catalog.timestamptz,
+    OUT last_reason pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pg_stat_cert_policy';
+
+COMMENT ON FUNCTION pg_stat_cert_policy() IS
+'the rows of the view pg_stat_cert_policy, role and database by OID';
+
+CREATE VIEW pg_stat_cert_policy AS
+SELECT r.rolname AS role, d.datname AS database,
+       s.accepted, s.rejected, s.would_reject, s.last_rejected, s.last_reason
+FROM pg_stat_cert_policy() AS s
+     LEFT JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) s.role_oid
+     LEFT JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) s.database_oid;
+
+COMMENT ON VIEW pg_stat_cert_policy IS
+'how often certificate policies accepted and rejected logins since the server started or the last reset, for the pg_cert_policy.max_tracked pairs of role and database that were used last. Logins to which no policy applies are not counted. A client with sslmode=prefer tries twice, and is counted twice';
+COMMENT ON COLUMN pg_stat_cert_policy.role IS
+'the role by its name of today; null if it was dropped';
+COMMENT ON COLUMN pg_stat_cert_policy.database IS
+'the database; null for physical replication';
+COMMENT ON COLUMN pg_stat_cert_policy.accepted IS
+'logins that every policy accepted';
+COMMENT ON COLUMN pg_stat_cert_policy.rejected IS
+'logins that a policy turned away';
+COMMENT ON COLUMN pg_stat_cert_policy.would_reject IS
+'logins that were let in only because of mode=log or enforce=log';
+COMMENT ON COLUMN pg_stat_cert_policy.last_rejected IS
+'when a login was last rejected, or would have been; null if never';
+COMMENT ON COLUMN pg_stat_cert_policy.last_reason IS
+'why, of the first policy that did not accept; at most 511 bytes';
+
+REVOKE ALL ON FUNCTION pg_stat_cert_policy() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_stat_cert_policy() TO pg_monitor;
+REVOKE ALL ON pg_stat_cert_policy FROM PUBLIC;
+GRANT SELECT ON pg_stat_cert_policy TO pg_monitor;
+
+CREATE FUNCTION pg_stat_cert_policy_reset()
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pg_stat_cert_policy_reset';
+
+COMMENT ON FUNCTION pg_stat_cert_policy_reset() IS
+'sets the counts of pg_stat_cert_policy back to nothing. For superusers';
+
+REVOKE ALL ON FUNCTION pg_stat_cert_policy_reset() FROM PUBLIC;
+
+CREATE FUNCTION pg_cert_policy_rejections(
+    OUT "time" pg_catalog.timestamptz,
+    OUT role pg_catalog.name,
+    OUT database pg_catalog.name,
+    OUT address pg_catalog.inet,
+    OUT policy pg_catalog.text,
+    OUT clause pg_catalog.text,
+    OUT required pg_catalog.text,
+    OUT found pg_catalog.text,
+    OUT cert_sha256 pg_catalog.text,
+    OUT enforced pg_catalog.bool)
+RETURNS SETOF pg_catalog.record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pg_cert_policy_rejections';
+
+COMMENT ON FUNCTION pg_cert_policy_rejections() IS
+'the rows of the view pg_cert_policy_rejections';
+
+CREATE VIEW pg_cert_policy_rejections AS
+SELECT r."time", r.role, r.database, r.address, r.policy, r.clause,
+       r.required, r.found, r.cert_sha256, r.enforced
+FROM pg_cert_policy_rejections() AS r;
+
+COMMENT ON VIEW pg_cert_policy_rejections IS
+'the last 256 objections of certificate policies to logins since the server started, the newest first: one row for each policy that did not accept and each of its alternatives';
+COMMENT ON COLUMN pg_cert_policy_rejections."time" IS
+'when';
+COMMENT ON COLUMN pg_cert_policy_rejections.role IS
+'the role, by its name of then';
+COMMENT ON COLUMN pg_cert_policy_rejections.database IS
+'the database that was asked for; null for physical replication';
+COMMENT ON COLUMN pg_cert_policy_rejections.address IS
+'the client''s address; null over a Unix-domain socket';
+COMMENT ON COLUMN pg_cert_policy_rejections.policy IS
+'whose policy: role "x", group "x", database "x" or default_policy';
+COMMENT ON COLUMN pg_cert_policy_rejections.clause IS
+'the first clause that did not hold, or certificate if none was brought; null if the policy cannot be read';
+COMMENT ON COLUMN pg_cert_policy_rejections.required IS
+'what the clause asks for';
+COMMENT ON COLUMN pg_cert_policy_rejections.found IS
+'what the certificate has';
+COMMENT ON COLUMN pg_cert_policy_rejections.cert_sha256 IS
+'SHA-256 of the certificate, in hex; null if none was brought';
+COMMENT ON COLUMN pg_cert_policy_rejections.enforced IS
+'was the login turned away for it? False under mode=log and enforce=log';
+
+REVOKE ALL ON FUNCTION pg_cert_policy_rejections() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_cert_policy_rejections() TO pg_monitor;
+REVOKE ALL ON pg_cert_policy_rejections FROM PUBLIC;
+GRANT SELECT ON pg_cert_policy_rejections TO pg_monitor;
+
+--
+-- pg_hba.conf and the policies, side by side
+--
+CREATE VIEW pg_cert_policy_hba AS
+WITH RECURSIVE membership AS (
+  -- pg_hba.conf does not take superusers for members of everything
+  SELECT r.oid AS member, r.oid AS role FROM pg_catalog.pg_roles AS r
+  UNION
+  SELECT m.member, a.roleid
+  FROM membership AS m
+       JOIN pg_catalog.pg_auth_members AS a ON a.member OPERATOR(pg_catalog.=) m.role
+)
+SELECT h.line_number, h.type, h.database, h.user_name, h.address,
+       h.auth_method, h.options, h.error,
+       h.type IN ('host', 'hostssl', 'hostnogssenc') AS can_carry,
+       h.auth_method OPERATOR(pg_catalog.=) 'cert'
+         OR 'clientcert=verify-ca' OPERATOR(pg_catalog.=) ANY (o.options)
+         OR 'clientcert=verify-full' OPERATOR(pg_catalog.=) ANY (o.options) AS requires,
+       (h.auth_method OPERATOR(pg_catalog.=) 'cert'
+         OR 'clientcert=verify-full' OPERATOR(pg_catalog.=) ANY (o.options))
+         AND NOT 'clientname=DN' OPERATOR(pg_catalog.=) ANY (o.options) AS checks_cn,
+       c.roles, c.roles_without_policy, c.policies
+FROM pg_catalog.pg_hba_file_rules AS h
+     CROSS JOIN LATERAL (SELECT COALESCE(h.options, '{}') AS options) AS o
+     CROSS JOIN LATERAL (
+       SELECT pg_catalog.count(DISTINCT r.oid) AS roles,
+              pg_catalog.count(DISTINCT r.oid) FILTER (WHERE p.kind IS NULL) AS roles_without_policy,
+              COALESCE(pg_catalog.array_agg(DISTINCT
+                         p.kind OPERATOR(pg_catalog.||)
+                         COALESCE(' ' OPERATOR(pg_catalog.||) pg_catalog.quote_ident(p.name::pg_catalog.text), '')
+                       ) FILTER (WHERE p.kind IS NOT NULL), '{}') AS policies
+       FROM pg_catalog.pg_roles AS r
+            CROSS JOIN LATERAL pg_catalog.unnest(h.user_name) AS u(name)
+            LEFT JOIN LATERAL (
+              SELECT f.kind, f.name FROM pg_cert_policy_for(r.rolname, '') AS f
+              WHERE f.policy OPERATOR(pg_catalog.<>) 'exempt' OR f.policy IS NULL
+              UNION ALL
+              SELECT d.kind, d.name FROM pg_cert_policies() AS d
+              WHERE d.kind OPERATOR(pg_catalog.=) 'database'
+                AND (d.name::pg_catalog.text OPERATOR(pg_catalog.=) ANY (h.database)
+                     OR 'all' OPERATOR(pg_catalog.=) ANY (h.database))
+            ) AS p ON true
+       WHERE r.rolcanlogin
+         AND (u.name OPERATOR(pg_catalog.=) 'all'
+              OR u.name OPERATOR(pg_catalog.=) r.rolname::pg_catalog.text
+              OR (pg_catalog.left(u.name, 1) OPERATOR(pg_catalog.=) '+'
+                  AND EXISTS (SELECT FROM membership AS m
+                                   JOIN pg_catalog.pg_roles AS g ON g.oid OPERATOR(pg_catalog.=) m.role
+                              WHERE m.member OPERATOR(pg_catalog.=) r.oid
+                                AND g.rolname::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.substr(u.name, 2))))
+     ) AS c;
+
+COMMENT ON VIEW pg_cert_policy_hba IS
+'each rule of pg_hba.conf, and what certificates have to do with it: what the rule itself asks for, and which policies the roles that it names are under. The rows are those of pg_hba_file_rules, and whoever may read that may be given this';
+COMMENT ON COLUMN pg_cert_policy_hba.can_carry IS
+'can a connection of this rule carry a certificate, that is, can it use TLS?';
+COMMENT ON COLUMN pg_cert_policy_hba.requires IS
+'does the rule require a certificate (method cert, or clientcert)?';
+COMMENT ON COLUMN pg_cert_policy_hba.checks_cn IS
+'does the rule compare the certificate''s common name with the role (method cert or clientcert=verify-full, unless clientname=DN)?';
+COMMENT ON COLUMN pg_cert_policy_hba.roles IS
+'how many roles that can log in the rule names: all, by name, or by +group. Regular expressions are not followed';
+COMMENT ON COLUMN pg_cert_policy_hba.roles_without_policy IS
+'how many of them no policy applies to';
+COMMENT ON COLUMN pg_cert_policy_hba.policies IS
+'the policies that apply to some of them: role x, group x, database x, default';
+
+REVOKE ALL ON pg_cert_policy_hba FROM PUBLIC;

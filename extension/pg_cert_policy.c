@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 
 #include "pgcp.h"
+#include "watch.h"
 
 PG_MODULE_MAGIC;
 
@@ -33,7 +34,11 @@ _PG_init(void)
 	 * Labels, on the other hand, have to be restored there.
 	 */
 	if (preloaded && !IsBinaryUpgrade)
+	{
+		pgcp_shared_request();
+		pgcp_watchdog_register();
 		pgcp_login_install();
+	}
 }
 
 /* Was the library loaded by shared_preload_libraries, so that it sees logins? */

@@ -48,6 +48,8 @@ extern void pgcp_free_verdict(void *verdict);
 
 /* encoding.c: UTF-8 from outside, as the database can show it */
 extern text *pgcp_text_from_utf8(const char *utf8);
+extern void pgcp_copy_utf8(char *buffer, const char *utf8, size_t size);
+extern text *pgcp_hex_text(const unsigned char *bytes, size_t len);
 
 /* settings.c */
 typedef enum PgcpEnforce
@@ -62,6 +64,12 @@ extern PgcpEnforce pgcp_setting_enforce(void);
 extern PgcertLocal pgcp_setting_local_connections(void);
 extern const char *pgcp_setting_default_policy(void);
 extern bool pgcp_setting_exempts_role(const char *name);
+extern bool pgcp_setting_disconnect_expired(void);
+extern int	pgcp_setting_expiry_grace(void);
+extern int	pgcp_setting_expiry_warning(void);
+extern int	pgcp_setting_recheck_interval(void);
+extern int	pgcp_setting_max_tracked(void);
+extern int	pgcp_setting_session_bytes(void);
 
 /* catalog.c */
 typedef struct PgcpRole
@@ -141,6 +149,30 @@ extern PgcpPolicy *pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid,
 extern PgcpPolicySet *pgcp_policies_for(const PgcpRole *role,
 										Oid database_oid,
 										const PgcpTrial *trial);
+/* How a connection came in, apart from its certificate. */
+typedef struct PgcpConnection
+{
+	PgcertLink	link;
+	int			tls_version;
+	bool		local;			/* over a Unix-domain socket */
+	bool		by_peer;		/* pg_hba.conf's "peer" authenticated it */
+} PgcpConnection;
+
+/* A policy that does not accept. */
+typedef struct PgcpFinding
+{
+	PgcpPolicy *policy;
+	PgcertVerdict *verdict;		/* NULL if there is none */
+	char	   *reason;			/* a sentence */
+	bool		enforced;		/* false: mode=log */
+} PgcpFinding;
+
+extern List *pgcp_policies_asked(List *policies,
+								 const PgcpConnection *connection);
+extern List *pgcp_policies_judge(List *policies, const PgcertFacts *facts,
+								 const char *problem, const PgcpRole *role,
+								 int64 now);
+extern bool pgcp_policy_disconnects(const PgcpPolicy *policy);
 extern char *pgcp_policy_owner(const PgcpPolicy *policy);
 extern bool pgcp_policy_is_enforced(const PgcpPolicy *policy);
 extern PgcertLocal pgcp_policy_local(const PgcpPolicy *policy);
@@ -159,6 +191,7 @@ extern char *pgcp_login_rejection(Port *port, const PgcpRole *role,
 extern void pgcp_label_register(void);
 
 /* tls.c */
+extern PgcertLink pgcp_session_link(Port *port, int *tls_version);
 extern PgcertFacts *pgcp_session_facts(Port *port, const char **problem);
 extern STACK_OF(X509_NAME) *pgcp_session_ca_names(Port *port);
 extern bool *pgcp_store_trusts(X509_STORE *store, STACK_OF(X509) *chain);
@@ -179,8 +212,12 @@ typedef struct PgcpChain
 	bool		requested;		/* does the server ask for certificates? */
 } PgcpChain;
 
-extern PgcpChain *pgcp_chain_verify(STACK_OF(X509) *certificates,
-									TimestampTz at);
+typedef struct PgcpVerifier PgcpVerifier;	/* an SSL_CTX, to those who look */
+
+extern PgcpVerifier *pgcp_verifier_new(void);
+extern PgcpChain *pgcp_chain_verify(PgcpVerifier *verifier,
+									STACK_OF(X509) *certificates,
+									const TimestampTz *at);
 extern STACK_OF(X509) *pgcp_certificates_read(const unsigned char *bytes,
 											  size_t len);
 

@@ -244,6 +244,69 @@ pgcp_policy_local(const PgcpPolicy *policy)
 	return pgcp_setting_local_connections();
 }
 
+/* Does it end sessions whose certificate expires? */
+bool
+pgcp_policy_disconnects(const PgcpPolicy *policy)
+{
+	if (policy->parsed != NULL &&
+		policy->parsed->on_expiry != PGCERT_ON_EXPIRY_UNSET)
+		return policy->parsed->on_expiry == PGCERT_ON_EXPIRY_DISCONNECT;
+	return pgcp_setting_disconnect_expired();
+}
+
+/* Those that do not leave this connection alone for being local. */
+List *
+pgcp_policies_asked(List *policies, const PgcpConnection *connection)
+{
+	List	   *asked = NIL;
+	ListCell   *cell;
+
+	foreach(cell, policies)
+	{
+		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
+		PgcertLocal local = pgcp_policy_local(policy);
+
+		if (connection->local &&
+			(local == PGCERT_LOCAL_ALLOW ||
+			 (local == PGCERT_LOCAL_PEER && connection->by_peer)))
+			continue;
+		asked = lappend(asked, policy);
+	}
+	return asked;
+}
+
+/*
+ * Asks all the policies, and returns a PgcpFinding for each that does not
+ * accept.  facts is NULL, and problem says why, if there are none.
+ */
+List *
+pgcp_policies_judge(List *policies, const PgcertFacts *facts,
+					const char *problem, const PgcpRole *role, int64 now)
+{
+	List	   *findings = NIL;
+	ListCell   *cell;
+
+	foreach(cell, policies)
+	{
+		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
+		PgcpFinding *finding = palloc0(sizeof(PgcpFinding));
+
+		finding->policy = policy;
+		finding->enforced = pgcp_policy_is_enforced(policy);
+		if (policy->parsed != NULL && facts == NULL)
+			finding->reason = psprintf("Policy of %s could not be judged: %s.",
+									   pgcp_policy_owner(policy), problem);
+		else
+		{
+			finding->verdict = pgcp_policy_judge(policy, facts, role, now);
+			finding->reason = pgcp_policy_rejection(policy, finding->verdict);
+		}
+		if (finding->reason != NULL)
+			findings = lappend(findings, finding);
+	}
+	return findings;
+}
+
 /*
  * The verdict on the facts.  NULL if there is none, because the policy cannot
  * be read or OpenSSL failed: a rejection.

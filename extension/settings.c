@@ -12,7 +12,9 @@
 
 #include "miscadmin.h"
 #include "tcop/pquery.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 #include "pgcp.h"
@@ -24,6 +26,19 @@ static char *exempt_roles_text;
 
 static PgcpEnforce enforce = PGCP_ENFORCE_ON;
 static PgcertLocal local_connections = PGCERT_LOCAL_REJECT;
+
+static char *disconnect_expired_text;
+static int	expiry_grace;
+static int	expiry_warning;
+static char *recheck_interval_text;
+static int	max_tracked;
+static int	session_bytes;
+
+static bool disconnect_expired = true;
+static int	recheck_interval = 0;
+
+/* No shorter: every recheck judges every session. */
+#define MIN_RECHECK_INTERVAL 10
 
 /* Are values being read that were set before the library was loaded? */
 static bool defining = false;
@@ -152,6 +167,52 @@ check_default_policy(char **newval, void **extra, GucSource source)
 }
 
 static bool
+check_disconnect_expired(char **newval, void **extra, GucSource source)
+{
+	bool		ignored;
+
+	return parse_bool(*newval, &ignored) ||
+		misspelt("pg_cert_policy.disconnect_expired", *newval,
+				 "It counts as \"on\" until it is corrected.",
+				 "Available values: on, off.");
+}
+
+static void
+assign_disconnect_expired(const char *newval, void *extra)
+{
+	if (!parse_bool(newval, &disconnect_expired))
+		disconnect_expired = true;
+}
+
+static bool
+parse_recheck_interval(const char *value, int *result)
+{
+	if (parse_int(value, result, GUC_UNIT_S, NULL) &&
+		(*result == 0 ||
+		 (*result >= MIN_RECHECK_INTERVAL && *result <= 7 * SECS_PER_DAY)))
+		return true;
+	*result = MIN_RECHECK_INTERVAL;
+	return false;
+}
+
+static bool
+check_recheck_interval(char **newval, void **extra, GucSource source)
+{
+	int			ignored;
+
+	return parse_recheck_interval(*newval, &ignored) ||
+		misspelt("pg_cert_policy.recheck_interval", *newval,
+				 "It counts as 10s until it is corrected.",
+				 "It is a time from 10s to 7d, or 0 for never.");
+}
+
+static void
+assign_recheck_interval(const char *newval, void *extra)
+{
+	(void) parse_recheck_interval(newval, &recheck_interval);
+}
+
+static bool
 check_exempt_roles(char **newval, void **extra, GucSource source)
 {
 	char	   *copy = pstrdup(*newval);
@@ -196,6 +257,43 @@ pgcp_settings_define(void)
 							   &exempt_roles_text, "",
 							   PGC_SIGHUP, 0,
 							   check_exempt_roles, NULL, NULL);
+	DefineCustomStringVariable("pg_cert_policy.disconnect_expired",
+							   "Ends sessions when their client certificate expires.",
+							   "A policy can say otherwise with on_expiry.",
+							   &disconnect_expired_text, "off",
+							   PGC_SIGHUP, 0,
+							   check_disconnect_expired,
+							   assign_disconnect_expired, NULL);
+	DefineCustomIntVariable("pg_cert_policy.expiry_grace",
+							"Sets how long a session may outlive its client certificate.",
+							NULL,
+							&expiry_grace, 0, 0, 365 * SECS_PER_DAY,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_cert_policy.expiry_warning",
+							"Sets how long before its end a client certificate is warned of at login.",
+							"Zero turns the warning off. A certificate's last tenth counts if that is shorter.",
+							&expiry_warning, 7 * SECS_PER_DAY, 0, 365 * SECS_PER_DAY,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomStringVariable("pg_cert_policy.recheck_interval",
+							   "Sets how often every session is judged again by today's policies and revocation lists.",
+							   "Zero means never.",
+							   &recheck_interval_text, "0",
+							   PGC_SIGHUP, 0,
+							   check_recheck_interval,
+							   assign_recheck_interval, NULL);
+	if (pgcp_is_preloaded())
+	{
+		DefineCustomIntVariable("pg_cert_policy.max_tracked",
+								"Sets how many pairs of role and database are counted.",
+								NULL,
+								&max_tracked, 1000, 1, 100000,
+								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+		DefineCustomIntVariable("pg_cert_policy.session_bytes",
+								"Sets how much of its certificates is kept for each session.",
+								"A session with more cannot be judged again after login.",
+								&session_bytes, 16384, 1024, 1024 * 1024,
+								PGC_POSTMASTER, GUC_UNIT_BYTE, NULL, NULL, NULL);
+	}
 	defining = false;
 	MarkGUCPrefixReserved("pg_cert_policy");
 }
@@ -234,4 +332,43 @@ pgcp_setting_exempts_role(const char *name)
 			return true;
 	}
 	return false;
+}
+
+bool
+pgcp_setting_disconnect_expired(void)
+{
+	return disconnect_expired;
+}
+
+/* In seconds. */
+int
+pgcp_setting_expiry_grace(void)
+{
+	return expiry_grace;
+}
+
+/* In seconds; 0 means never. */
+int
+pgcp_setting_expiry_warning(void)
+{
+	return expiry_warning;
+}
+
+/* In seconds; 0 means never. */
+int
+pgcp_setting_recheck_interval(void)
+{
+	return recheck_interval;
+}
+
+int
+pgcp_setting_max_tracked(void)
+{
+	return max_tracked;
+}
+
+int
+pgcp_setting_session_bytes(void)
+{
+	return session_bytes;
 }

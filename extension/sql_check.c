@@ -157,7 +157,8 @@ check_chain(FunctionCallInfo fcinfo, const Trial *trial, char **refusal)
 	found = "no certificate";
 	if (trial->certificates != NULL)
 	{
-		chain = pgcp_chain_verify(trial->certificates, trial->at);
+		chain = pgcp_chain_verify(pgcp_verifier_new(), trial->certificates,
+								  &trial->at);
 		found = chain->found;
 		if (chain->requested &&
 			!pgcert_facts_set_certificate(hold->object,

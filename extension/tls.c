@@ -88,6 +88,23 @@ pgcp_store_trusts(X509_STORE *store, STACK_OF(X509) *chain)
 	return trusted;
 }
 
+/* How the connection is protected; *tls_version is 0 unless by TLS. */
+PgcertLink
+pgcp_session_link(Port *port, int *tls_version)
+{
+	*tls_version = 0;
+	if (port->ssl_in_use)
+	{
+		*tls_version = SSL_version(port->ssl);
+		return PGCERT_LINK_TLS;
+	}
+#ifdef ENABLE_GSS
+	if (be_gssapi_get_enc(port))
+		return PGCERT_LINK_GSS;
+#endif
+	return PGCERT_LINK_PLAIN;
+}
+
 /*
  * The facts of the connection and its certificate.  NULL, with *problem set,
  * if they cannot be told, which is a reason to reject.
@@ -96,20 +113,10 @@ PgcertFacts *
 pgcp_session_facts(Port *port, const char **problem)
 {
 	PgcpHold   *hold = pgcp_hold(pgcp_free_facts);
-	PgcertLink	link = PGCERT_LINK_PLAIN;
-	int			tls_version = 0;
+	int			tls_version;
+	PgcertLink	link = pgcp_session_link(port, &tls_version);
 	STACK_OF(X509) *chain;
 	bool	   *trusted;
-
-	if (port->ssl_in_use)
-	{
-		link = PGCERT_LINK_TLS;
-		tls_version = SSL_version(port->ssl);
-	}
-#ifdef ENABLE_GSS
-	else if (be_gssapi_get_enc(port))
-		link = PGCERT_LINK_GSS;
-#endif
 
 	hold->object = pgcert_facts_new(link, tls_version);
 	if (hold->object == NULL)
