@@ -1,0 +1,125 @@
+/*
+ * choice.h
+ *		Candidates, judged and ranked, and what became of them.
+ */
+#ifndef PGCS_CHOICE_H
+#define PGCS_CHOICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bundle.h"
+#include "pgcertsel.h"
+#include "reason.h"
+#include "request.h"
+
+/* How sure a usable candidate is; a better one is smaller. */
+typedef enum PgcsDoubt
+{
+	PGCS_DOUBT_NONE,
+	PGCS_DOUBT_NAME_ONLY,		/* the CA's name fits, its key is not known */
+	PGCS_DOUBT_SPECIFIC,		/* something tells against it */
+} PgcsDoubt;
+
+struct pgcs_candidate
+{
+	const pgcs_identity *identity;
+	PgcsReasons reasons;		/* of the request; the identity has its own */
+	pgcs_verdict verdict;
+	pgcs_verdict *host_verdicts;
+	size_t		n_hosts;
+	bool		confirmed;		/* a handshake proved it */
+
+	/* what ranking looks at */
+	bool		cn_is_role;
+	PgcsDoubt	doubt;
+	bool		top_announced;
+	bool		complete;
+	int			security_bits;
+};
+
+struct pgcs_choice
+{
+	pgcs_bundle *bundle;
+	pgcs_candidate **candidates;	/* the best first */
+	size_t		n_candidates;
+	pgcs_status status;
+	char	   *text;
+	pgcs_candidate *winner;		/* of FOUND */
+	pgcs_candidate *rival;
+	bool		strict;
+	bool		unnamed;		/* some host asks, but names no CA */
+	bool		policy_known;
+};
+
+/* What judging needs besides the candidate; all of it read only. */
+typedef struct PgcsJudging
+{
+	const pgcs_selector *sel;
+	const pgcs_bundle *bundle;
+	const pgcs_request *request;
+	int64_t		now;
+} PgcsJudging;
+
+/* judge_candidate.c */
+
+/* NULL when memory is out or OpenSSL fails for want of it. */
+extern pgcs_candidate *pgcs_judge_candidate(const PgcsJudging *judging,
+											const pgcs_identity *identity);
+extern void pgcs_candidate_free(pgcs_candidate *candidate);
+
+/* Sets verdicts and doubt anew from the reasons. */
+extern void pgcs_candidate_conclude(pgcs_candidate *candidate);
+
+/* rank.c */
+extern void pgcs_rank(pgcs_candidate **candidates, size_t n);
+
+/* Different identities that nothing but dates, keys and paths tells apart? */
+extern bool pgcs_is_rival(const pgcs_candidate *a, const pgcs_candidate *b);
+
+/* choice.c */
+
+/* Chooses among the candidates as they stand.  False: no memory. */
+extern bool pgcs_choice_decide(pgcs_choice *choice);
+
+/* chain.c */
+
+/* What a server's OpenSSL says of a certificate with what comes along. */
+typedef struct PgcsVerification
+{
+	int			error;			/* X509_V_OK, or the first error */
+	int			depth;
+	X509	   *cert;			/* where it is; held */
+	STACK_OF(X509) *chain;		/* as far as it was built; held */
+} PgcsVerification;
+
+typedef struct PgcsVerify
+{
+	X509	   *leaf;
+	STACK_OF(X509) *sent;		/* leaf first */
+	X509_STORE *anchors;
+	bool		partial;		/* anchors need not be roots */
+	bool		tolerate_missing;	/* an issuer that is not there is no error */
+	int			auth_level;
+	int64_t		now;
+} PgcsVerify;
+
+/* False when memory is out. */
+extern bool pgcs_verify(const PgcsVerify *request, PgcsVerification *result);
+extern void pgcs_verification_free(PgcsVerification *result);
+
+/* Is it an error of an issuer that is not there? */
+extern bool pgcs_error_is_missing_issuer(int error);
+
+/* What libpq will send, leaf first; the caller frees it.  NULL: no memory. */
+extern STACK_OF(X509) *pgcs_sent_chain(const pgcs_bundle *bundle,
+									   const pgcs_identity *identity);
+
+/*
+ * Which of the sent certificates can be reached from the leaf by way of
+ * issuer names; the caller frees the list, not what is in it.
+ */
+extern STACK_OF(X509) *pgcs_reachable(STACK_OF(X509) *sent);
+
+#endif							/* PGCS_CHOICE_H */

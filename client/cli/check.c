@@ -1,0 +1,93 @@
+/*
+ * check.c
+ *		pgcertsel check: every candidate with its verdict and reasons.
+ */
+#include <string.h>
+
+#include "cli.h"
+
+static const char *const verdict_words[] = {"unusable", "doubtful", "certain"};
+static const Colour verdict_colours[] = {COLOUR_BAD, COLOUR_DOUBT, COLOUR_GOOD};
+
+static void
+print_candidate(const Chosen *chosen, const pgcs_candidate *candidate)
+{
+	const pgcs_identity *identity = pgcs_candidate_identity(candidate);
+	pgcs_verdict verdict = pgcs_candidate_verdict(candidate);
+	const char *winner = pgcs_choice_cert_path(chosen->choice);
+	bool		is_winner = winner != NULL &&
+		strcmp(winner, pgcs_identity_cert_path(identity)) == 0 &&
+		strcmp(pgcs_choice_key_path(chosen->choice),
+			   pgcs_identity_key_path(identity)) == 0;
+	char		date[16];
+	size_t		n_hosts = pgcs_request_n_hosts(chosen->request);
+
+	fputs(is_winner ? "* " : "  ", stdout);
+	print_coloured(verdict_colours[verdict], verdict_words[verdict]);
+	printf("%*s", (int) (10 - strlen(verdict_words[verdict])), "");
+	print_escaped(stdout, pgcs_identity_cert_path(identity));
+	printf("\n            %s, of %s, until %s\n", pgcs_identity_subject(identity),
+		   pgcs_identity_issuer(identity),
+		   date_text(pgcs_identity_not_after(identity), date, sizeof(date)));
+	for (size_t h = 0; n_hosts > 1 && h < n_hosts; h++)
+		printf("            %s: %s\n", pgcs_request_host(chosen->request, h),
+			   verdict_words[pgcs_candidate_host_verdict(candidate, h)]);
+	for (size_t i = 0; i < pgcs_candidate_n_reasons(candidate); i++)
+		print_reason(pgcs_candidate_reason(candidate, i), "            ");
+}
+
+static void
+print_table(const Chosen *chosen)
+{
+	print_request(chosen->request);
+	putchar('\n');
+	for (size_t i = 0; i < pgcs_choice_n_candidates(chosen->choice); i++)
+		print_candidate(chosen, pgcs_choice_candidate(chosen->choice, i));
+	print_problems(chosen->bundle);
+}
+
+int
+command_check(int argc, char **argv)
+{
+	Options		options;
+	Chosen		chosen = {NULL, NULL, NULL};
+	int			status = options_parse(&options, argc, argv, "check");
+
+	if (status == 0 && options.format != PGCS_FORMAT_JSON &&
+		options.format != PGCS_FORMAT_CONNINFO)
+	{
+		say("check prints a table, or json");
+		status = EXIT_ERROR;
+	}
+	if (status == 0)
+		status = options_prepare(&options);
+	if (status == 0)
+	{
+		status = choose(&options, &chosen);
+		if (chosen.choice != NULL)
+		{
+			if (options.format == PGCS_FORMAT_JSON)
+			{
+				char	   *text = pgcs_format(options.sel, chosen.choice,
+											   PGCS_FORMAT_JSON, NULL, NULL, 0);
+
+				if (text == NULL)
+				{
+					say("%s", pgcs_error(options.sel));
+					status = EXIT_ERROR;
+				}
+				else
+					fputs(text, stdout);
+				pgcs_text_free(text);
+			}
+			else
+				print_table(&chosen);
+			if (pgcs_choice_status(chosen.choice) != PGCS_FOUND ||
+				pgcs_choice_rival(chosen.choice) != NULL)
+				say("%s", pgcs_choice_text(chosen.choice));
+		}
+	}
+	chosen_free(&chosen);
+	options_free(&options);
+	return status < 0 ? 0 : status;
+}

@@ -1,0 +1,180 @@
+/*
+ * confirm.c
+ *		Asks the server itself: a handshake with the certificate, and nothing
+ *		more.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "choice.h"
+#include "connection.h"
+#include "selector.h"
+
+/* Each refusal leaves a line in the server's log, so not too many. */
+#define MAX_TRIES 5
+
+typedef enum Proof
+{
+	ACCEPTED,
+	REJECTED,
+	NOT_ASKED,					/* no TLS, or no certificate wanted */
+	NO_ANSWER,					/* the server could not be reached */
+	NO_MEMORY,
+} Proof;
+
+/* One candidate before one host; *words says why it was not accepted. */
+static Proof
+try_host(const pgcs_selector *sel, const pgcs_identity *identity,
+		 const PgcsTarget *target, const PQconninfoOption *options, char **words)
+{
+	PgcsHandshake handshake;
+	char	   *conninfo;
+	bool		timed_out;
+	Proof		proof;
+	int			timeout_ms = pgcs_effective_timeout(sel, options);
+
+	*words = NULL;
+	if (pgcs_target_without_tls(target, options) != NULL)
+		return NOT_ASKED;
+	conninfo = pgcs_target_conninfo(target, options, identity->cert_path,
+									identity->key_path, identity->password);
+	if (conninfo == NULL)
+		return NO_MEMORY;
+	if (!pgcs_handshake_start(&handshake, conninfo))
+	{
+		pgcs_secret_free(conninfo);
+		return NO_MEMORY;
+	}
+	pgcs_secret_free(conninfo);
+	pgcs_handshake_run(&handshake, timeout_ms);
+	switch (handshake.state)
+	{
+		case PGCS_HANDSHAKE_DONE:
+			if (!pgcs_handshake_was_asked(&handshake))
+				proof = NOT_ASKED;
+			else if (pgcs_handshake_listen(&handshake, timeout_ms, words, &timed_out))
+				proof = ACCEPTED;
+			else
+				proof = timed_out ? NO_ANSWER : REJECTED;
+			break;
+		case PGCS_HANDSHAKE_NO_TLS:
+			proof = NOT_ASKED;
+			break;
+		default:
+
+			/*
+			 * Before the server has asked, a failure says nothing about the
+			 * certificate, unless libpq could not load it: then no SSL
+			 * object came about although the server was reached.
+			 */
+			proof = pgcs_handshake_was_refused(&handshake) ? REJECTED : NO_ANSWER;
+			*words = handshake.error;
+			handshake.error = NULL;
+			break;
+	}
+	pgcs_handshake_end(&handshake);
+	return proof;
+}
+
+/* The candidate before every host.  REJECTED by one is enough. */
+static Proof
+try_candidate(pgcs_selector *sel, pgcs_candidate *candidate,
+			  const PgcsTarget *targets, size_t n, const PQconninfoOption *options)
+{
+	Proof		sum = NOT_ASKED;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		char	   *words;
+		Proof		proof = try_host(sel, candidate->identity, &targets[i],
+									 options, &words);
+
+		if (proof == REJECTED)
+			pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "refused-by-server",
+							 NULL, "%s refused it: %s", targets[i].label,
+							 words != NULL ? words : "no reason given");
+		else if (proof == NO_ANSWER && sum != ACCEPTED)
+			pgcs_fail(sel, PGCS_UNREACHABLE, "could not confirm with %s: %s",
+					  targets[i].label, words != NULL ? words : "no reason given");
+		free(words);
+		if (proof == REJECTED || proof == NO_MEMORY)
+			return proof;
+		if (proof == ACCEPTED || sum == NOT_ASKED)
+			sum = proof;
+	}
+	return sum;
+}
+
+int
+pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
+			 const char *const *keywords, const char *const *values)
+{
+	PQconninfoOption *options = NULL;
+	PgcsTarget *targets = NULL;
+	size_t		n = 0;
+	int			result = PGCS_OK;
+
+	pgcs_clear_error(sel);
+	if (choice->status != PGCS_FOUND && choice->status != PGCS_AMBIGUOUS)
+		return PGCS_OK;
+	options = pgcs_resolve(sel, keywords, values);
+	if (options == NULL)
+		return sel->error_code;
+	targets = pgcs_targets(sel, options, &n);
+	if (targets == NULL)
+	{
+		result = sel->error_code;
+		goto out;
+	}
+	for (int tries = 0;; tries++)
+	{
+		pgcs_candidate *candidate = choice->n_candidates > 0
+			? choice->candidates[0] : NULL;
+
+		if (candidate == NULL || candidate->verdict == PGCS_VERDICT_UNUSABLE)
+			break;
+		if (tries == MAX_TRIES)
+		{
+			result = pgcs_fail(sel, PGCS_FAILED,
+							   "the server refused the best %d candidates; the others were not tried",
+							   MAX_TRIES);
+			break;
+		}
+		switch (try_candidate(sel, candidate, targets, n, options))
+		{
+			case ACCEPTED:
+				candidate->confirmed = true;
+				pgcs_reasons_add(&candidate->reasons, PGCS_NOTE,
+								 "accepted-by-server", NULL,
+								 "the server's TLS accepted it");
+				break;
+			case REJECTED:
+			case NOT_ASKED:
+				break;
+			case NO_ANSWER:
+				result = sel->error_code;
+				goto out;
+			case NO_MEMORY:
+				result = pgcs_fail_memory(sel);
+				goto out;
+		}
+		if (candidate->reasons.failed)
+		{
+			result = pgcs_fail_memory(sel);
+			goto out;
+		}
+		pgcs_candidate_conclude(candidate);
+		if (!pgcs_reasons_have(&candidate->reasons, "refused-by-server"))
+			break;
+		pgcs_rank(choice->candidates, choice->n_candidates);
+	}
+	if (!pgcs_choice_decide(choice))
+		result = pgcs_fail_memory(sel);
+out:
+	pgcs_targets_free(targets, n);
+	PQconninfoFree(options);
+	ERR_clear_error();
+	return result;
+}

@@ -1,0 +1,191 @@
+/*
+ * load.c
+ *		Opens the choice exactly as libpq will.
+ *
+ * The calls are those of pgtls_open_client() and initialize_SSL(), in their
+ * order; what differs is that nobody is ever asked for a password.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "choice.h"
+#include "selector.h"
+
+typedef enum LoadResult
+{
+	LOADED,
+	REFUSED,					/* with a reason added */
+	CHANGED,					/* the files are not those that were judged */
+	NO_MEMORY,
+} LoadResult;
+
+/* As libpq's callback, but without a prompt behind it. */
+static int
+password_callback(char *buf, int size, int rwflag, void *arg)
+{
+	const char *password = arg;
+	size_t		len;
+
+	(void) rwflag;
+	if (password == NULL || size <= 0)
+		return -1;
+	len = strlen(password);
+	if (len > (size_t) size - 1)
+		len = (size_t) size - 1;
+	memcpy(buf, password, len);
+	buf[len] = '\0';
+	return (int) len;
+}
+
+static LoadResult
+refuse(pgcs_candidate *candidate, const char *code, const char *path,
+	   const char *what)
+{
+	char		words[128];
+
+	pgcs_openssl_words(words, sizeof(words));
+	pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, code, path, "%s: %s",
+					 what, words);
+	return REFUSED;
+}
+
+static LoadResult
+load_key(pgcs_candidate *candidate, SSL *ssl)
+{
+	const pgcs_identity *identity = candidate->identity;
+	struct stat st;
+	PgcsStamp	stamp;
+
+	if (stat(identity->key_path, &st) != 0)
+	{
+		pgcs_file_errno(&candidate->reasons, PGCS_FATAL, identity->key_path, errno);
+		return REFUSED;
+	}
+	if (!S_ISREG(st.st_mode))
+	{
+		pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "file-special",
+						 identity->key_path, "is not a regular file any more");
+		return REFUSED;
+	}
+	pgcs_stamp_set(&stamp, &st);
+	if (!pgcs_stamp_equal(&stamp, &identity->key_stamp))
+		return CHANGED;
+	if (!pgcs_check_key_mode(&candidate->reasons, identity->key_path,
+							 st.st_mode, st.st_uid))
+		return REFUSED;
+
+	/* its password will be asked for, but not by us */
+	if (identity->key_encrypted && identity->password == NULL)
+		return LOADED;
+
+	if (SSL_use_PrivateKey_file(ssl, identity->key_path, SSL_FILETYPE_PEM) != 1)
+	{
+		char		words[128];
+
+		pgcs_openssl_words(words, sizeof(words));
+		if (SSL_use_PrivateKey_file(ssl, identity->key_path, SSL_FILETYPE_ASN1) != 1)
+		{
+			ERR_clear_error();
+			pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "key-unusable",
+							 identity->key_path, "libpq cannot load the key: %s",
+							 words);
+			return REFUSED;
+		}
+	}
+	ERR_clear_error();
+	if (SSL_check_private_key(ssl) != 1)
+		return refuse(candidate, "key-mismatch", identity->key_path,
+					  "key does not belong to the certificate");
+	return LOADED;
+}
+
+static LoadResult
+load_candidate(pgcs_candidate *candidate)
+{
+	const pgcs_identity *identity = candidate->identity;
+	SSL_CTX    *ctx = NULL;
+	SSL		   *ssl = NULL;
+	struct stat st;
+	LoadResult	result = NO_MEMORY;
+
+	ERR_clear_error();
+	ctx = SSL_CTX_new(TLS_client_method());
+	if (ctx == NULL)
+		goto out;
+	SSL_CTX_set_default_passwd_cb(ctx, password_callback);
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, identity->password);
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+
+	if (stat(identity->cert_path, &st) != 0)
+	{
+		pgcs_file_errno(&candidate->reasons, PGCS_FATAL, identity->cert_path, errno);
+		result = REFUSED;
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode))
+	{
+		pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "file-special",
+						 identity->cert_path, "is not a regular file any more");
+		result = REFUSED;
+		goto out;
+	}
+	if (SSL_CTX_use_certificate_chain_file(ctx, identity->cert_path) != 1)
+	{
+		result = refuse(candidate, "libpq-refuses", identity->cert_path,
+						"libpq cannot load the certificate");
+		goto out;
+	}
+	if (X509_cmp(SSL_CTX_get0_certificate(ctx), identity->leaf) != 0)
+	{
+		result = CHANGED;
+		goto out;
+	}
+	ssl = SSL_new(ctx);
+	if (ssl == NULL)
+		goto out;
+	result = identity->key_by_engine ? LOADED : load_key(candidate, ssl);
+out:
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return result;
+}
+
+int
+pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice)
+{
+	pgcs_clear_error(sel);
+	while (choice->status == PGCS_FOUND)
+	{
+		pgcs_candidate *candidate = choice->winner;
+
+		switch (load_candidate(candidate))
+		{
+			case LOADED:
+				return PGCS_OK;
+			case NO_MEMORY:
+				return pgcs_fail_memory(sel);
+			case CHANGED:
+				pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "changed",
+								 candidate->identity->cert_path,
+								 "certificate or key changed while it was being chosen");
+				pgcs_candidate_conclude(candidate);
+				if (!pgcs_choice_decide(choice))
+					return pgcs_fail_memory(sel);
+				return pgcs_fail(sel, PGCS_CHANGED,
+								 "certificate or key changed while it was being chosen");
+			case REFUSED:
+				if (candidate->reasons.failed)
+					return pgcs_fail_memory(sel);
+				pgcs_candidate_conclude(candidate);
+				if (!pgcs_choice_decide(choice))
+					return pgcs_fail_memory(sel);
+				break;
+		}
+	}
+	return PGCS_OK;
+}

@@ -1,0 +1,320 @@
+/*
+ * pairing.c
+ *		Which key belongs to which certificate.
+ *
+ * The public key decides, never the name: a file of the same stem is merely
+ * opened first, since opening a key costs more than all the rest.  Keys that
+ * nobody asked for stay closed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/x509v3.h>
+
+#include "bundle.h"
+
+/* "dir/client1" of "dir/client1.crt". */
+static size_t
+stem_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *dot = strrchr(path, '.');
+
+	return dot != NULL && (slash == NULL || dot > slash + 1)
+		? (size_t) (dot - path) : strlen(path);
+}
+
+static bool
+same_stem(const char *a, const char *b)
+{
+	size_t		len = stem_len(a);
+
+	return len == stem_len(b) && memcmp(a, b, len) == 0;
+}
+
+static void
+open_key(const pgcs_selector *sel, PgcsFile *file)
+{
+	if (file->key_state == PGCS_KEY_UNREAD)
+		pgcs_file_open_key(file, pgcs_selector_password(sel, file->path));
+}
+
+static bool
+is_key_of(const PgcsFile *key, const unsigned char *digest)
+{
+	return key->key_state == PGCS_KEY_OPENED &&
+		memcmp(key->public_sha256, digest, PGCERT_SHA256_LEN) == 0;
+}
+
+/* Orders the opened keys by their public key, then by path. */
+static int
+compare_keys(const void *a, const void *b)
+{
+	const PgcsFile *x = *(PgcsFile *const *) a;
+	const PgcsFile *y = *(PgcsFile *const *) b;
+	int			order = memcmp(x->public_sha256, y->public_sha256,
+							   PGCERT_SHA256_LEN);
+
+	return order != 0 ? order : strcmp(x->path, y->path);
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+	return strcmp((*(PgcsFile *const *) a)->path, (*(PgcsFile *const *) b)->path);
+}
+
+/* Every key of the pool, opened and sorted; made when first needed. */
+typedef struct KeyIndex
+{
+	bool		made;
+	PgcsFile  **keys;
+	size_t		n;
+} KeyIndex;
+
+static bool
+make_index(const pgcs_selector *sel, const PgcsPool *pool, KeyIndex *index)
+{
+	index->made = true;
+	index->keys = calloc(pool->n, sizeof(*index->keys));
+	if (index->keys == NULL)
+		return false;
+	for (size_t i = 0; i < pool->n; i++)
+	{
+		open_key(sel, pool->files[i]);
+		if (pool->files[i]->key_state == PGCS_KEY_OPENED)
+			index->keys[index->n++] = pool->files[i];
+	}
+	if (index->n > 0)
+		qsort(index->keys, index->n, sizeof(*index->keys), compare_keys);
+	return true;
+}
+
+static PgcsFile *
+index_find(const KeyIndex *index, const unsigned char *digest)
+{
+	size_t		low = 0;
+	size_t		high = index->n;
+
+	while (low < high)
+	{
+		size_t		middle = low + (high - low) / 2;
+
+		if (memcmp(index->keys[middle]->public_sha256, digest,
+				   PGCERT_SHA256_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < index->n && is_key_of(index->keys[low], digest)
+		? index->keys[low] : NULL;
+}
+
+/*
+ * The files of the same stem lie side by side in a sorted pool, give or take
+ * names such as "a-1.crt" between "a.crt" and "a.key"; a binary search for
+ * the stem and a walk over those that begin with it finds them all.
+ */
+static PgcsFile *
+find_by_stem(const pgcs_selector *sel, const PgcsPool *pool, PgcsFile *cert,
+			 const unsigned char *digest, PgcsFile **closed)
+{
+	size_t		len = stem_len(cert->path);
+	size_t		low = 0;
+	size_t		high = pool->n;
+
+	/* in the certificate's own file, libpq has the least to mix up */
+	open_key(sel, cert);
+	if (is_key_of(cert, digest))
+		return cert;
+	if (cert->key_state == PGCS_KEY_NO_PASSWORD ||
+		cert->key_state == PGCS_KEY_WRONG_PASSWORD)
+		*closed = cert;
+
+	while (low < high)
+	{
+		size_t		middle = low + (high - low) / 2;
+
+		if (strncmp(pool->files[middle]->path, cert->path, len) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < pool->n &&
+		 strncmp(pool->files[low]->path, cert->path, len) == 0; low++)
+	{
+		PgcsFile   *file = pool->files[low];
+
+		if (file == cert || file->key_state == PGCS_KEY_NONE ||
+			!same_stem(file->path, cert->path))
+			continue;
+		open_key(sel, file);
+		if (is_key_of(file, digest))
+			return file;
+		if (file->key_state == PGCS_KEY_NO_PASSWORD ||
+			file->key_state == PGCS_KEY_WRONG_PASSWORD)
+			*closed = file;
+	}
+	return NULL;
+}
+
+static bool
+add_identity(pgcs_selector *sel, pgcs_bundle *bundle, PgcsFile *cert, PgcsFile *key)
+{
+	pgcs_identity *identity = pgcs_identity_new(cert, key->path);
+
+	if (identity == NULL)
+		return false;
+	key->key_used = true;
+	pgcs_identity_set_key(identity, key, pgcs_selector_password(sel, key->path),
+						  sel->prompt_allowed);
+	return pgcs_bundle_add_identity(bundle, identity);
+}
+
+/* Says of a certificate that no key was found for it. */
+static void
+report_no_key(pgcs_bundle *bundle, const PgcsPool *pool, const KeyIndex *index,
+			  PgcsFile *cert)
+{
+	unsigned char digest[PGCERT_SHA256_LEN];
+
+	for (int i = 0; i < sk_X509_num(cert->extra); i++)
+	{
+		PgcsFile   *key;
+
+		if (!pgcs_public_sha256(sk_X509_value(cert->extra, i), digest))
+			continue;
+		key = index_find(index, digest);
+		if (key == NULL)
+			continue;
+		key->key_used = true;
+		pgcs_reasons_add(&bundle->problems, PGCS_FATAL, "leaf-not-first",
+						 cert->path,
+						 "the certificate that has a key is number %d of the file, but libpq sends the first",
+						 i + 2);
+		pgcs_reasons_hint(&bundle->problems,
+						  "write the file anew, own certificate first, then its issuers");
+		return;
+	}
+	if (X509_check_ca(cert->leaf) > 0)
+		return;					/* a CA's certificate needs no key here */
+
+	/* a key of the same name that does not fit is worth a word of its own */
+	for (size_t i = 0; i < pool->n; i++)
+	{
+		PgcsFile   *key = pool->files[i];
+
+		if (key->key_state == PGCS_KEY_OPENED && same_stem(key->path, cert->path))
+		{
+			char	   *name = pgcs_printable(key->path);
+
+			if (name == NULL)
+				bundle->problems.failed = true;
+			else
+				pgcs_reasons_add(&bundle->problems, PGCS_FATAL, "key-mismatch",
+								 cert->path,
+								 "the key in %s belongs to another certificate, and no other key fits",
+								 name);
+			free(name);
+			return;
+		}
+	}
+	pgcs_reasons_add(&bundle->problems, PGCS_FATAL, "no-key", cert->path,
+					 "no key was found for this certificate");
+}
+
+/* Says of a key that no certificate has it. */
+static void
+report_unused_key(pgcs_bundle *bundle, PgcsFile *key)
+{
+	switch (key->key_state)
+	{
+		case PGCS_KEY_NO_PASSWORD:
+			pgcs_reasons_add(&bundle->problems, PGCS_FATAL, "key-encrypted",
+							 key->path,
+							 "key is encrypted, and no password is known for it");
+			break;
+		case PGCS_KEY_WRONG_PASSWORD:
+			pgcs_reasons_add(&bundle->problems, PGCS_FATAL,
+							 "key-password-wrong", key->path,
+							 "key is encrypted, and the password given does not open it");
+			break;
+		case PGCS_KEY_BROKEN:
+			pgcs_reasons_add(&bundle->problems, PGCS_FATAL, "key-unusable",
+							 key->path, "key cannot be decoded");
+			break;
+		default:
+			pgcs_reasons_add(&bundle->problems, PGCS_FATAL, "no-certificate",
+							 key->path,
+							 "no certificate was found for this key");
+			break;
+	}
+}
+
+bool
+pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
+{
+	KeyIndex	index = {false, NULL, 0};
+	PgcsFile  **unmatched = NULL;
+	size_t		n_unmatched = 0;
+	bool		ok = false;
+
+	if (pool->n == 0)
+		return true;
+	qsort(pool->files, pool->n, sizeof(*pool->files), compare_files);
+	unmatched = calloc(pool->n, sizeof(*unmatched));
+	if (unmatched == NULL)
+		goto out;
+
+	for (size_t i = 0; i < pool->n; i++)
+	{
+		PgcsFile   *cert = pool->files[i];
+		PgcsFile   *key = NULL;
+		PgcsFile   *closed = NULL;
+		unsigned char digest[PGCERT_SHA256_LEN];
+
+		if (cert->leaf == NULL)
+			continue;
+		if (pgcs_public_sha256(cert->leaf, digest))
+		{
+			key = find_by_stem(sel, pool, cert, digest, &closed);
+			if (key == NULL && X509_check_ca(cert->leaf) == 0)
+			{
+				if (!index.made && !make_index(sel, pool, &index))
+					goto out;
+				key = index_find(&index, digest);
+			}
+		}
+		/* an encrypted key of the same name is the best guess that is left */
+		if (key == NULL)
+			key = closed;
+		if (key == NULL)
+			unmatched[n_unmatched++] = cert;
+		else if (!add_identity(sel, bundle, cert, key))
+			goto out;
+	}
+
+	/* What is left over needs words, and for these every key is opened. */
+	if (!index.made && !make_index(sel, pool, &index))
+		goto out;
+	for (size_t i = 0; i < n_unmatched; i++)
+	{
+		report_no_key(bundle, pool, &index, unmatched[i]);
+		pgcs_reasons_move(&bundle->problems, &unmatched[i]->reasons);
+	}
+	for (size_t i = 0; i < pool->n; i++)
+	{
+		PgcsFile   *file = pool->files[i];
+
+		if (file->key_state != PGCS_KEY_NONE && !file->key_used &&
+			file->leaf == NULL)
+			report_unused_key(bundle, file);
+		if (file->leaf == NULL)
+			pgcs_reasons_move(&bundle->problems, &file->reasons);
+	}
+	ok = !bundle->problems.failed;
+out:
+	free(index.keys);
+	free(unmatched);
+	return ok;
+}

@@ -1,0 +1,95 @@
+/*
+ * source_scan.c
+ *		The files of a directory, by name.
+ *
+ * A mounted Kubernetes secret holds "..2026_x/tls.crt" and links to it: the
+ * names with a leading dot are those that rotation deletes, so they are never
+ * looked at.  One level deep, no loop of links can be followed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "source_scan.h"
+
+static int
+compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+bool
+pgcs_scan_directory(const char *directory, char ***paths, size_t *n,
+					PgcsReasons *reasons)
+{
+	DIR		   *dir = opendir(directory);
+	struct dirent *entry;
+	char	  **list = NULL;
+	size_t		used = 0;
+	size_t		size = 0;
+	size_t		len = strlen(directory);
+
+	*paths = NULL;
+	*n = 0;
+	if (dir == NULL)
+	{
+		pgcs_reasons_add(reasons, PGCS_FATAL,
+						 errno == ENOENT ? "file-missing" : "file-unreadable",
+						 directory, "could not open directory: %s",
+						 strerror(errno));
+		return false;
+	}
+	while (len > 1 && directory[len - 1] == '/')
+		len--;
+	while (errno = 0, (entry = readdir(dir)) != NULL)
+	{
+		struct stat st;
+		size_t		path_size;
+		char	   *path;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		if (used == size)
+		{
+			char	  **larger;
+
+			size = size == 0 ? 64 : size * 2;
+			larger = realloc(list, size * sizeof(*list));
+			if (larger == NULL)
+				goto no_memory;
+			list = larger;
+		}
+		path_size = len + strlen(entry->d_name) + 2;
+		path = malloc(path_size);
+		if (path == NULL)
+			goto no_memory;
+		snprintf(path, path_size, "%.*s/%s",
+				 len == 1 && directory[0] == '/' ? 0 : (int) len, directory,
+				 entry->d_name);
+		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			free(path);
+		else
+			list[used++] = path;
+	}
+	if (errno != 0)
+		pgcs_reasons_add(reasons, PGCS_FATAL, "file-unreadable", directory,
+						 "could not read directory to its end: %s",
+						 strerror(errno));
+	closedir(dir);
+	if (used > 0)
+		qsort(list, used, sizeof(*list), compare_paths);
+	*paths = list;
+	*n = used;
+	return true;
+
+no_memory:
+	closedir(dir);
+	for (size_t i = 0; i < used; i++)
+		free(list[i]);
+	free(list);
+	reasons->failed = true;
+	return false;
+}
