@@ -200,6 +200,23 @@ too_long_for_tls(SSL_CTX *context, STACK_OF(X509) *certificates)
 }
 
 /*
+ * PostgreSQL itself turns away a common name with a NUL among its bytes, in
+ * whatever string type: a BMPString always has some.
+ */
+static bool
+has_nul_in_cn(X509 *leaf)
+{
+	X509_NAME  *subject = X509_get_subject_name(leaf);
+	int			index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	const ASN1_STRING *cn;
+
+	if (index < 0)
+		return false;
+	cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index));
+	return memchr(ASN1_STRING_get0_data(cn), '\0', ASN1_STRING_length(cn)) != NULL;
+}
+
+/*
  * Verifies the chain as of a time, or, if at is NULL, without regard to any
  * dates.  All of the result is held by the current memory context.
  */
@@ -254,6 +271,11 @@ pgcp_chain_verify(PgcpVerifier *verifier, STACK_OF(X509) *certificates,
 	{
 		result->found = describe_error(context);
 		ERR_clear_error();
+		return result;
+	}
+	if (has_nul_in_cn(sk_X509_value(certificates, 0)))
+	{
+		result->found = pstrdup("the common name has an embedded NUL");
 		return result;
 	}
 	verified->object = X509_STORE_CTX_get1_chain(context);

@@ -1,6 +1,6 @@
 /*
  * test_judge.c
- *		Real certificates held against policies: one table of cases.
+ *		Real certificates held against policies: the cases of cases.txt.
  */
 #include <stdlib.h>
 
@@ -68,166 +68,14 @@ static const TestCert wanted[] = {
 	[UNICODE] = {.subject = "CN=Ren\\C3\\A9", .not_before = NOW - DAY, .not_after = NOW + DAY},
 };
 
-/* truth and, where it is not TRUE, the reason word for word */
-static const struct
-{
-	Who			who;
-	const char *policy;
-	PgcertTruth truth;
-	const char *reason;
-}			cases[] = {
-	/* cn */
-	{ALICE, "cn=alice", PGCERT_TRUE, NULL},
-	{ALICE, "cn=%role", PGCERT_TRUE, NULL},
-	{ALICE, "cn=bob,alice", PGCERT_TRUE, NULL},
-	{ALICE, "cn=al*", PGCERT_TRUE, NULL},
-	{ALICE, "cn=*ice", PGCERT_TRUE, NULL},
-	{ALICE, "cn=*l*c*", PGCERT_TRUE, NULL},
-	{ALICE, "cn=*", PGCERT_TRUE, NULL},
-	{ALICE, "cn=**", PGCERT_TRUE, NULL},
-	{ALICE, "cn=alice*", PGCERT_TRUE, NULL},
-	{ALICE, "cn=Alice", PGCERT_FALSE, "cn: required \"Alice\", found \"alice\""},
-	{ALICE, "cn=al", PGCERT_FALSE, "cn: required \"al\", found \"alice\""},
-	{ALICE, "cn=alicea*", PGCERT_FALSE, "cn: required \"alicea*\", found \"alice\""},
-	{ALICE, "cn=alic*ice", PGCERT_FALSE, "cn: required \"alic*ice\", found \"alice\""},
-	{ALICE, "cn=*a", PGCERT_FALSE, "cn: required \"*a\", found \"alice\""},
-	{ALICE, "cn=%role-%role", PGCERT_FALSE, "cn: required \"alice-alice\", found \"alice\""},
-	{ALICE, "cn=bob,carol", PGCERT_FALSE, "cn: required \"bob\" or \"carol\", found \"alice\""},
-	{ALICE, "cn!=bob", PGCERT_TRUE, NULL},
-	{ALICE, "cn!=bob,a*", PGCERT_FALSE, "cn: required not \"bob\" or \"a*\", found \"alice\""},
-	{BARE, "cn=*", PGCERT_FALSE, "cn: required \"*\", found absent"},
-	{BARE, "cn!=alice", PGCERT_FALSE, "cn: required not \"alice\", found absent"},
-	{TWO_CNS, "cn=alice", PGCERT_FALSE, "cn: required \"alice\", found ambiguous"},
-	{TWO_CNS, "cn!=bob", PGCERT_FALSE, "cn: required not \"bob\", found ambiguous"},
-	{NUL_CN, "cn=alice*", PGCERT_FALSE, "cn: required \"alice*\", found malformed"},
-	{NUL_CN, "cn!=bob", PGCERT_FALSE, "cn: required not \"bob\", found malformed"},
-	{BMP_CN, "cn=alice", PGCERT_TRUE, NULL},
-	{STARS, "cn=\"a\\2Ab\\25role\\5Cc\"", PGCERT_TRUE, NULL},
-	{STARS, "cn=\"a\\2Ab%role\\5Cc\"", PGCERT_FALSE,
-	"cn: required \"a\\2Abalice\\5Cc\", found \"a*b%role\\c\""},
-	{UNICODE, "cn=\"Ren\\C3\\A9\"", PGCERT_TRUE, NULL},
-	{UNICODE, "cn=\"Rene\\CC\\81\"", PGCERT_FALSE, "cn: required \"Rene\\CC\\81\", found \"Ren\303\251\""},
-
-	/* dn: names, not texts */
-	{ALICE, "dn=\"CN=alice,O=Example\"", PGCERT_TRUE, NULL},
-	{ALICE, "dn=\"cn=ALICE, o=example\"", PGCERT_TRUE, NULL},
-	{BMP_CN, "dn=\"CN=alice,O=Example\"", PGCERT_TRUE, NULL},
-	{ALICE, "dn=\"O=Example,CN=alice\"", PGCERT_FALSE,
-	"dn: required \"O=Example,CN=alice\", found \"CN=alice,O=Example\""},
-	{ALICE, "dn=\"CN=alice\\,O\\=Example\"", PGCERT_FALSE,
-	"dn: required \"CN=alice\\,O\\=Example\", found \"CN=alice,O=Example\""},
-	{ALICE, "dn!=\"CN=bob\"", PGCERT_TRUE, NULL},
-
-	/* san */
-	{ALICE, "san=DNS:alice.example.COM", PGCERT_TRUE, NULL},
-	{ALICE, "san=DNS:%role.example.com", PGCERT_TRUE, NULL},
-	{ALICE, "san=DNS:*.example.com", PGCERT_TRUE, NULL},
-	{ALICE, "san=email:alice@example.com", PGCERT_TRUE, NULL},
-	{ALICE, "san=email:ALICE@example.com", PGCERT_FALSE, NULL},
-	{ALICE, "san=URI:spiffe://example.com/%role", PGCERT_TRUE, NULL},
-	{ALICE, "san=DNS:spiffe://example.com/alice", PGCERT_FALSE, NULL},
-	{ALICE, "san=URI:alice.example.com", PGCERT_FALSE, NULL},
-	{ALICE, "san=IP:10.1.2.3", PGCERT_TRUE, NULL},
-	{ALICE, "san=IP:2001:0db8:0::7", PGCERT_TRUE, NULL},
-	{ALICE, "san=IP:10.1.2.4", PGCERT_FALSE,
-		"san: required \"IP:10.1.2.4\", found \"DNS:Alice.Example.com\", "
-		"\"email:alice@example.com\", \"URI:spiffe://example.com/alice\", \"IP:10.1.2.3\", "
-	"\"IP:2001:db8:0:0:0:0:0:7\", \"UPN:alice@EXAMPLE\""},
-	{ALICE, "san=UPN:alice@EXAMPLE", PGCERT_TRUE, NULL},
-	{ALICE, "san!=DNS:bob.example.com", PGCERT_TRUE, NULL},
-	{ALICE, "san!=DNS:*,IP:1.1.1.1", PGCERT_FALSE, NULL},
-	{BARE, "san!=DNS:bob", PGCERT_FALSE, "san: required not \"DNS:bob\", found absent"},
-	{BAD_SAN, "san=DNS:ok.example", PGCERT_FALSE, "san: required \"DNS:ok.example\", found malformed"},
-	{BAD_SAN, "san!=DNS:bob", PGCERT_FALSE, "san: required not \"DNS:bob\", found malformed"},
-
-	/* ca, ca_key_sha256, issuer */
-	{ALICE, "ca=\"CN=one\"", PGCERT_TRUE, NULL},
-	{ALICE, "ca=\"CN=two\",\"CN=ONE\"", PGCERT_TRUE, NULL},
-	{ALICE, "ca!=\"CN=two\"", PGCERT_TRUE, NULL},
-	{ALICE, "ca=\"CN=alice,O=Example\"", PGCERT_FALSE, NULL},
-	{ALICE_TWO, "ca=\"CN=one\"", PGCERT_FALSE, "ca: required \"CN=one\", found \"CN=two\""},
-	{ALICE_TWO, "ca!=\"CN=two\"", PGCERT_FALSE, "ca: required not \"CN=two\", found \"CN=two\""},
-	{FORGED, "issuer=\"CN=one\"", PGCERT_TRUE, NULL},
-	{FORGED, "ca=\"CN=one\"", PGCERT_FALSE, "ca: required \"CN=one\", found \"CN=two\""},
-	{FORGED, "ca=\"CN=two\"", PGCERT_TRUE, NULL},
-	{ALICE, "ca_key_sha256=@one", PGCERT_TRUE, NULL},
-	{ALICE_TWO, "ca_key_sha256=@one", PGCERT_FALSE, NULL},
-	{FORGED, "ca_key_sha256=@one", PGCERT_FALSE, NULL},
-	{ALICE, "ca_key_sha256=@leaf", PGCERT_FALSE, NULL},
-	{LONE, "ca=\"CN=one\"", PGCERT_UNKNOWN, "ca: required \"CN=one\", found not known"},
-	{LONE, "ca!=\"CN=two\"", PGCERT_UNKNOWN, "ca: required not \"CN=two\", found not known"},
-	{LONE, "cn=alice ca=\"CN=one\"", PGCERT_UNKNOWN, NULL},
-	{LONE, "cn=bob ca=\"CN=one\"", PGCERT_FALSE, NULL},
-	{LONE, "cn=bob or ca=\"CN=one\"", PGCERT_UNKNOWN, NULL},
-	{LONE, "cn=alice or ca=\"CN=one\"", PGCERT_TRUE, NULL},
-
-	/* hashes, serial */
-	{ALICE, "key_sha256=@leaf", PGCERT_TRUE, NULL},
-	{ALICE, "key_sha256!=@one", PGCERT_TRUE, NULL},
-	{ALICE, "cert_sha256=@leaf", PGCERT_FALSE, NULL},
-	{ALICE, "cert_sha256=@cert", PGCERT_TRUE, NULL},
-	{ALICE, "serial=a0b0c", PGCERT_TRUE, NULL},
-	{ALICE, "serial=00:0A:0B:0C", PGCERT_TRUE, NULL},
-	{ALICE, "serial=0b0c", PGCERT_FALSE, "serial: required \"0b0c\", found 0a0b0c"},
-	{ALICE, "serial!=1,2", PGCERT_TRUE, NULL},
-
-	/* eku, policy_oid */
-	{ALICE, "eku=clientAuth", PGCERT_TRUE, NULL},
-	{ALICE, "eku=1.3.6.1.5.5.7.3.2", PGCERT_TRUE, NULL},
-	{ALICE, "eku=1.3.6.1.4.1.99999.7", PGCERT_TRUE, NULL},
-	{ALICE, "eku=serverAuth", PGCERT_FALSE,
-	"eku: required \"serverAuth\", found \"clientAuth\", \"1.3.6.1.4.1.99999.7\""},
-	{ALICE, "eku!=serverAuth", PGCERT_TRUE, NULL},
-	{ALICE, "eku=clientAuth eku!=1.3.6.1.4.1.99999.7", PGCERT_FALSE, NULL},
-	{BARE, "eku=clientAuth", PGCERT_FALSE, "eku: required \"clientAuth\", found absent"},
-	{BARE, "eku!=serverAuth", PGCERT_FALSE, "eku: required not \"serverAuth\", found absent"},
-	{ODD_EKU, "eku=clientAuth", PGCERT_FALSE, NULL},
-	{ODD_EKU, "eku=anyExtendedKeyUsage", PGCERT_TRUE, NULL},
-	{ODD_EKU, "eku!=serverAuth", PGCERT_FALSE, NULL},
-	{BAD_EKU, "eku=clientAuth", PGCERT_FALSE, "eku: required \"clientAuth\", found malformed"},
-	{BAD_EKU, "eku!=serverAuth", PGCERT_FALSE, "eku: required not \"serverAuth\", found malformed"},
-	{TWICE_EKU, "eku=clientAuth", PGCERT_FALSE, "eku: required \"clientAuth\", found malformed"},
-	{ALICE, "policy_oid=1.3.6.1.4.1.99999.1", PGCERT_TRUE, NULL},
-	{ALICE, "policy_oid=1.3.6.1.4.1.99999.2", PGCERT_FALSE, NULL},
-	{ALICE, "policy_oid!=1.3.6.1.4.1.99999.2", PGCERT_FALSE, NULL}, /* anyPolicy */
-	{ODD_EKU, "policy_oid=1.3.6.1.4.1.99999.1", PGCERT_FALSE, NULL},
-	{BARE, "policy_oid!=1.2.3", PGCERT_FALSE, "policy_oid: required not \"1.2.3\", found absent"},
-
-	/* keys, times, TLS */
-	{ALICE, "key_type=RSA,EC", PGCERT_TRUE, NULL},
-	{ALICE, "key_type!=RSA", PGCERT_TRUE, NULL},
-	{WEAK, "key_type!=RSA", PGCERT_FALSE, "key_type: required not \"RSA\", found RSA"},
-	{ALICE, "min_security_bits=128", PGCERT_TRUE, NULL},
-	{ALICE, "min_security_bits=129", PGCERT_FALSE, "min_security_bits: required at least 129, found 128"},
-	{WEAK, "min_security_bits=112", PGCERT_FALSE, "min_security_bits: required at least 112, found 80"},
-	{LONE, "min_security_bits=112", PGCERT_UNKNOWN, NULL},
-	{LONE, "min_security_bits=256", PGCERT_FALSE, NULL},
-	{ALICE, "max_lifetime=30d", PGCERT_TRUE, NULL},
-	{ALICE, "max_lifetime=719h", PGCERT_FALSE, "max_lifetime: required at most 719h, found 30d"},
-	{WEAK, "max_lifetime=1d", PGCERT_FALSE, NULL},	/* ends before it begins */
-	{ALICE, "min_remaining=29d", PGCERT_TRUE, NULL},
-	{ALICE, "min_remaining=30d", PGCERT_FALSE, "min_remaining: required at least 30d, found 29d"},
-	{WEAK, "min_remaining=1s", PGCERT_FALSE, "min_remaining: required at least 1s, found -1d"},
-	{ALICE, "tls=1.2", PGCERT_TRUE, NULL},
-	{ALICE, "tls=1.3", PGCERT_FALSE, "tls: required at least 1.3, found TLSv1.2"},
-	{LONE, "tls=1.3", PGCERT_UNKNOWN, "tls: required at least 1.3, found not known"},
-
-	/* and, or, any, exempt */
-	{ALICE, "cn=alice eku=clientAuth ca=\"CN=one\"", PGCERT_TRUE, NULL},
-	{ALICE_TWO, "cn=alice eku=clientAuth ca=\"CN=one\"", PGCERT_FALSE,
-	"ca: required \"CN=one\", found \"CN=two\""},
-	{ALICE, "cn=bob or cn=alice", PGCERT_TRUE, NULL},
-	{ALICE, "cn=bob eku=clientAuth or eku=serverAuth cn=alice", PGCERT_FALSE,
-		"alternative 1: cn: required \"bob\", found \"alice\"; "
-	"alternative 2: eku: required \"serverAuth\", found \"clientAuth\", \"1.3.6.1.4.1.99999.7\""},
-	{BARE, "any", PGCERT_TRUE, NULL},
-	{NOBODY, "any", PGCERT_FALSE, "no certificate"},
-	{NOBODY, "cn=alice or cn=bob", PGCERT_FALSE, "no certificate"},
-	{NOBODY, "cn!=bob", PGCERT_FALSE, "no certificate"},
-	{PLAIN, "any", PGCERT_FALSE, "no TLS"},
-	{PLAIN, "cn!=bob", PGCERT_FALSE, "no TLS"},
-	{GSS, "any", PGCERT_FALSE, "GSS encryption"},
-	{PLAIN, "exempt", PGCERT_TRUE, NULL},
+/* The words of cases.txt for them. */
+static const char *const who_words[N_WHO] = {
+	[ALICE] = "alice", [ALICE_TWO] = "alice_two", [FORGED] = "forged",
+	[BARE] = "bare", [TWO_CNS] = "two_cns", [NUL_CN] = "nul_cn",
+	[BMP_CN] = "bmp_cn", [STARS] = "stars", [ODD_EKU] = "odd_eku",
+	[BAD_SAN] = "bad_san", [BAD_EKU] = "bad_eku", [TWICE_EKU] = "twice_eku",
+	[WEAK] = "weak", [UNICODE] = "unicode", [NOBODY] = "nobody",
+	[PLAIN] = "plain", [GSS] = "gss", [LONE] = "lone",
 };
 
 static PgcertFacts *people[N_WHO];
@@ -329,38 +177,97 @@ put_hash(const char *policy, char *buffer, size_t size)
 	return buffer;
 }
 
+/* Takes the field up to the next " | ", or the rest; blanks go. */
+static char *
+next_field(char **line)
+{
+	char	   *field = *line;
+	char	   *end = strstr(field, " |");
+	size_t		len;
+
+	if (end != NULL)
+	{
+		*end = '\0';
+		*line = end + 2;
+		*line += strspn(*line, " ");
+	}
+	else
+		*line += strlen(field);
+	len = strcspn(field, "\n");
+	while (len > 0 && field[len - 1] == ' ')
+		len--;
+	field[len] = '\0';
+	return field;
+}
+
+/* As wanted, up to a "..." at its end? */
+static bool
+reason_fits(const char *reason, const char *want)
+{
+	size_t		len = strlen(want);
+
+	if (len >= 3 && strcmp(want + len - 3, "...") == 0)
+		return strncmp(reason, want, len - 3) == 0;
+	return strcmp(reason, want) == 0;
+}
+
+static void
+judge_case(const char *who_word, const char *text, const char *truth_word, const char *want)
+{
+	static const char *const truths[] = {"false", "true", "unknown"};
+	char		buffer[256];
+	PgcertError error;
+	PgcertPolicy *policy = pgcert_policy_parse(put_hash(text, buffer, sizeof(buffer)), &error);
+	PgcertVerdict *verdict;
+	Who			who = ALICE;
+	char	   *reason;
+
+	while (who < N_WHO && strcmp(who_words[who], who_word) != 0)
+		who++;
+	if (who == N_WHO || policy == NULL)
+	{
+		ok(false, "%s | %s: %s", who_word, text, policy ? "nobody" : error.message);
+		pgcert_policy_free(policy);
+		return;
+	}
+	verdict = pgcert_judge(policy, people[who], "alice", NOW);
+	reason = pgcert_verdict_reason(verdict);
+	if (!ok(strcmp(truths[verdict->truth], truth_word) == 0 &&
+			(want[0] == '\0' || reason_fits(reason, want)),
+			"%s | %s is %s", who_word, text, truth_word))
+		printf("# is %s: %s\n", truths[verdict->truth], reason);
+	free(reason);
+	pgcert_verdict_free(verdict);
+	pgcert_policy_free(policy);
+}
+
 int
 main(void)
 {
-	static const char *const truths[] = {"false", "true", "unknown"};
+	FILE	   *file = fopen("cases.txt", "r");
+	char		line[1024];
+	int			n_cases = 0;
 
-	make_people();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	if (file == NULL)
 	{
-		char		buffer[256];
-		const char *text = put_hash(cases[i].policy, buffer, sizeof(buffer));
-		PgcertError error;
-		PgcertPolicy *policy = pgcert_policy_parse(text, &error);
-		PgcertVerdict *verdict;
-
-		if (policy == NULL)
-		{
-			ok(false, "%s is read: %s", text, error.message);
-			continue;
-		}
-		verdict = pgcert_judge(policy, people[cases[i].who], "alice", NOW);
-		ok(verdict->truth == cases[i].truth, "%d: %s is %s", cases[i].who,
-		   cases[i].policy, truths[verdict->truth]);
-		if (cases[i].reason != NULL)
-		{
-			char	   *reason = pgcert_verdict_reason(verdict);
-
-			is(reason, cases[i].reason, "... because");
-			free(reason);
-		}
-		pgcert_verdict_free(verdict);
-		pgcert_policy_free(policy);
+		printf("Bail out! could not open cases.txt\n");
+		return 2;
 	}
+	make_people();
+	while (fgets(line, sizeof(line), file) != NULL)
+	{
+		char	   *rest = line;
+		char	   *fields[4];
+
+		if (line[0] == '#' || line[0] == '\n')
+			continue;
+		for (int i = 0; i < 4; i++)
+			fields[i] = next_field(&rest);
+		judge_case(fields[0], fields[1], fields[2], fields[3]);
+		n_cases++;
+	}
+	fclose(file);
+	ok(n_cases >= 120, "%d cases", n_cases);
 
 	/* the role's name is data, not a pattern */
 	{
