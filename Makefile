@@ -24,7 +24,7 @@ TAP_TESTS = 1
 EXTRA_CLEAN = tmp_check
 
 PG_CONFIG ?= pg_config
-CLIENT_MAKE = $(MAKE) -C client PG_CONFIG='$(PG_CONFIG)'
+IN_CLIENT = -C client PG_CONFIG='$(PG_CONFIG)'
 
 # These set up their own needs, PostgreSQL's included.
 SCRIPTED = demo test
@@ -55,13 +55,13 @@ install: client-install
 uninstall: client-uninstall
 clean: client-clean
 client:
-	$(CLIENT_MAKE) all
+	$(MAKE) $(IN_CLIENT) all
 client-install: client
-	$(CLIENT_MAKE) install
+	$(MAKE) $(IN_CLIENT) install
 client-uninstall:
-	$(CLIENT_MAKE) uninstall
+	$(MAKE) $(IN_CLIENT) uninstall
 client-clean:
-	$(CLIENT_MAKE) clean
+	$(MAKE) $(IN_CLIENT) clean
 
 # The tests run the command that was built here, unless told otherwise.
 export PGCERTSEL ?= $(CURDIR)/client/pgcertsel
