@@ -139,7 +139,7 @@ regress()
 # Test files run side by side.
 perl_tests()
 {
-	with_tap quiet_make installcheck REGRESS= "PROVE_FLAGS=-j $jobs"
+	with_tap quiet_make installcheck REGRESS= "PROVE_FLAGS=--timer -j $jobs"
 }
 
 shellcheck_all()
