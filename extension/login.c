@@ -212,13 +212,32 @@ pgcp_login_rejection(Port *port, const PgcpRole *role, Oid database_oid,
 	PgcpConnection connection = connection_of(port);
 	PgcpPolicySet *set = pgcp_policies_for(role, database_oid, trial);
 	const char *problem = NULL;
+	List	   *concerned = NIL;
 	StringInfoData rejected;
 	ListCell   *cell;
 
 	if (set->exempt)
 		return NULL;
+
+	/*
+	 * The label of the role itself decides about all: it may stand in for the
+	 * default, or have been "exempt".
+	 */
+	foreach(cell, pgcp_policies_asked(set->policies, &connection))
+	{
+		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
+		bool		of_database = policy->kind == PGCP_POLICY_DATABASE;
+
+		if ((trial->class_oid == AuthIdRelationId && trial->object_oid == role->oid) ||
+			(of_database == (trial->class_oid == DatabaseRelationId) &&
+			 policy->object_oid == trial->object_oid))
+			concerned = lappend(concerned, policy);
+	}
+	if (concerned == NIL)
+		return NULL;
+
 	initStringInfo(&rejected);
-	foreach(cell, pgcp_policies_judge(pgcp_policies_asked(set->policies, &connection),
+	foreach(cell, pgcp_policies_judge(concerned,
 									  pgcp_session_facts(port, &problem), problem,
 									  role, (int64) time(NULL)))
 	{

@@ -384,6 +384,22 @@ FROM pg_catalog.pg_hba_file_rules AS h
 
 COMMENT ON VIEW pg_cert_policy_hba IS
 'each rule of pg_hba.conf, and what certificates have to do with it: what the rule itself asks for, and which policies the roles that it names are under. The rows are those of pg_hba_file_rules, and whoever may read that may be given this';
+COMMENT ON COLUMN pg_cert_policy_hba.line_number IS
+'as in pg_hba_file_rules';
+COMMENT ON COLUMN pg_cert_policy_hba.type IS
+'as in pg_hba_file_rules';
+COMMENT ON COLUMN pg_cert_policy_hba.database IS
+'as in pg_hba_file_rules';
+COMMENT ON COLUMN pg_cert_policy_hba.user_name IS
+'as in pg_hba_file_rules';
+COMMENT ON COLUMN pg_cert_policy_hba.address IS
+'as in pg_hba_file_rules';
+COMMENT ON COLUMN pg_cert_policy_hba.auth_method IS
+'as in pg_hba_file_rules';
+COMMENT ON COLUMN pg_cert_policy_hba.options IS
+'as in pg_hba_file_rules';
+COMMENT ON COLUMN pg_cert_policy_hba.error IS
+'as in pg_hba_file_rules';
 COMMENT ON COLUMN pg_cert_policy_hba.can_carry IS
 'can a connection of this rule carry a certificate, that is, can it use TLS?';
 COMMENT ON COLUMN pg_cert_policy_hba.requires IS
