@@ -172,7 +172,7 @@ pgcs_handshake_end(PgcsHandshake *handshake)
 	PQfinish(handshake->conn);
 	SSL_free(handshake->ssl);
 	free(handshake->error);
-	*handshake = (PgcsHandshake) {NULL};
+	*handshake = (PgcsHandshake) {.state = PGCS_HANDSHAKE_FAILED};
 	ERR_clear_error();
 }
 

@@ -375,14 +375,20 @@ ask_local_cas(Case *c)
 							 c->prefix);
 		else if (v.error == X509_V_OK)
 			c->candidate->complete = true;
-		else if (is_self_issued(named->cert) && pgcs_error_is_missing_issuer(v.error))
+		else if (v.error == X509_V_ERR_CERT_SIGNATURE_FAILURE ||
+				 (is_self_issued(named->cert) && pgcs_error_is_missing_issuer(v.error)))
 			pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "ca-twin", named->path,
 							 "%sis the certificate of a CA with the issuer's name, but it did not issue this one",
 							 c->prefix);
 		else if (pgcs_error_is_missing_issuer(v.error))
-			pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "intermediate-only", named->path,
-							 "%sthe server names this intermediate, but not its issuer, and mostly refuses what it alone vouches for",
-							 c->prefix);
+		{
+			/* said already where the chain itself shows it */
+			if (c->candidate->top_announced)
+				pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "intermediate-only", named->path,
+								 "%sthe server names this intermediate, but not its issuer, and mostly refuses what it alone vouches for",
+								 c->prefix);
+			c->candidate->top_announced = false;
+		}
 		else
 		{
 			char		introduction[64];

@@ -1,0 +1,388 @@
+/*
+ * test_bundle.c
+ *		Reading PEM as libpq will, and finding each certificate its key.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/pem.h>
+
+#include "bundle.h"
+#include "pki.h"
+#include "tap.h"
+
+static Cert ca;
+static Cert alice;
+static Cert bob;
+static Cert renewed;			/* alice's key again */
+
+/* The text of PEM files, for files that are put together by hand. */
+static char *
+pem_of(const Cert *cert, bool key)
+{
+	BIO		   *bio = BIO_new(BIO_s_mem());
+	char	   *text;
+	char	   *data;
+	long		len;
+
+	if (key)
+		PEM_write_bio_PrivateKey(bio, cert->key, NULL, NULL, 0, NULL, NULL);
+	else
+		PEM_write_bio_X509(bio, cert->x509);
+	len = BIO_get_mem_data(bio, &data);
+	text = strndup(data, (size_t) len);
+	BIO_free(bio);
+	return text;
+}
+
+static char *
+crlf(const char *text)
+{
+	char	   *result = malloc(2 * strlen(text) + 1);
+	char	   *to = result;
+
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '\n')
+			*to++ = '\r';
+		*to++ = *text;
+	}
+	*to = '\0';
+	return result;
+}
+
+/* ---------- what is in a file ---------- */
+
+/* "leaf CN=alice extra 1 key encrypted", or the codes of what is wrong. */
+static void
+describe_file(const PgcsFile *file, char *text, size_t size)
+{
+	size_t		len = 0;
+	const char *key = "";
+
+	if (file->key_state != PGCS_KEY_NONE)
+		key = file->key_encrypted ? " key encrypted" : " key";
+	text[0] = '\0';
+	if (file->leaf != NULL)
+	{
+		char		cn[64] = "";
+
+		X509_NAME_get_text_by_NID(X509_get_subject_name(file->leaf),
+								  NID_commonName, cn, sizeof(cn));
+		len += (size_t) snprintf(text, size, "leaf %s extra %d", cn,
+								 sk_X509_num(file->extra));
+	}
+	len += (size_t) snprintf(text + len, size - len, "%s", key);
+	for (size_t i = 0; i < file->reasons.n; i++)
+		len += (size_t) snprintf(text + len, size - len, " %s",
+								 file->reasons.items[i]->code);
+}
+
+static void
+check_file(const char *what, const char *text, const char *want)
+{
+	char	   *path = write_text("file", text, 0600);
+	PgcsFile   *file = pgcs_file_read(path, true);
+	char		got[256];
+
+	describe_file(file, got, sizeof(got));
+	is_text(got, want, "a file with %s", what);
+	pgcs_file_free(file);
+	free(path);
+}
+
+static void
+test_files(void)
+{
+	char	   *cert = pem_of(&alice, false);
+	char	   *ca_cert = pem_of(&ca, false);
+	char	   *key = pem_of(&alice, true);
+	char		text[32768];
+	char	   *with_crlf;
+	char	   *path;
+	PgcsFile   *file;
+	unsigned char digest[PGCERT_SHA256_LEN];
+
+	check_file("a certificate", cert, "leaf alice extra 0");
+	check_file("a key", key, " key");
+	snprintf(text, sizeof(text), "%s%s%s", cert, ca_cert, key);
+	check_file("certificate, chain and key", text, "leaf alice extra 1 key");
+	with_crlf = crlf(text);
+	check_file("CRLF", with_crlf, "leaf alice extra 1 key");
+	free(with_crlf);
+	snprintf(text, sizeof(text), "%s%s%s", key, cert, ca_cert);
+	check_file("the key first", text, "leaf alice extra 1 key");
+	snprintf(text, sizeof(text), "Bag Attributes\n    x: y\nsubject=x\n%s\nmore words\n%s", cert, ca_cert);
+	check_file("words before each block", text, "leaf alice extra 1");
+	snprintf(text, sizeof(text), "-----BEGIN TRUSTED CERTIFICATE-----%s", cert + 27);
+	*strstr(text + 40, "-----END CERTIFICATE-----") = '\0';
+	strcat(text, "-----END TRUSTED CERTIFICATE-----\n");
+	check_file("a TRUSTED certificate", text, "leaf alice extra 0");
+	check_file("nothing", "\n", " file-not-pem");
+	check_file("words", "hello\n", " file-not-pem");
+	snprintf(text, sizeof(text), "%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", cert);
+	check_file("a broken second certificate", text, "leaf alice extra 0 libpq-refuses");
+	check_file("a broken certificate",
+			   "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", " libpq-refuses");
+	check_file("a certificate without its end", "-----BEGIN CERTIFICATE-----\nMIIB\n", " file-not-pem");
+	free(cert);
+	free(ca_cert);
+	free(key);
+
+	path = write_key("locked.key", &alice, "sesame");
+	file = pgcs_file_read(path, true);
+	describe_file(file, text, sizeof(text));
+	is_text(text, " key encrypted", "an encrypted key");
+	pgcs_file_open_key(file, NULL);
+	is_int(file->key_state, PGCS_KEY_NO_PASSWORD, "without a password");
+	pgcs_file_open_key(file, "wrong");
+	is_int(file->key_state, PGCS_KEY_WRONG_PASSWORD, "with a wrong one");
+	pgcs_file_open_key(file, "sesame");
+	is_int(file->key_state, PGCS_KEY_OPENED, "with the right one");
+	ok(pgcs_public_sha256(alice.x509, digest) &&
+	   memcmp(digest, file->public_sha256, sizeof(digest)) == 0,
+	   "it is known by its public key");
+	pgcs_file_free(file);
+	free(path);
+}
+
+/* ---------- the mode of a key file ---------- */
+
+static void
+test_modes(void)
+{
+	static const struct
+	{
+		mode_t		mode;
+		uid_t		uid;
+		bool		want;
+	}			cases[] =
+
+	{
+		{0600, 1000, true}, {0400, 1000, true}, {0700, 1000, true},
+		{0640, 1000, false}, {0604, 1000, false}, {0660, 1000, false},
+		{0600, 0, true}, {0640, 0, true}, {0440, 0, true},
+		{0660, 0, false}, {0650, 0, false}, {0644, 0, false}, {0641, 0, false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		PgcsReasons reasons = {0};
+
+		ok(pgcs_check_key_mode(&reasons, "/k", cases[i].mode, cases[i].uid) == cases[i].want,
+		   "mode %04o of %s is %s", (unsigned int) cases[i].mode,
+		   cases[i].uid == 0 ? "root" : "a user", cases[i].want ? "accepted" : "refused");
+		ok(pgcs_reasons_have(&reasons, "key-mode") == !cases[i].want, "with a reason");
+		pgcs_reasons_free(&reasons);
+	}
+}
+
+/* ---------- pairing ---------- */
+
+/* "a.crt=a.key;..." then " ! code file;...", names without the directory. */
+static void
+describe_bundle(const pgcs_bundle *bundle, char *text, size_t size)
+{
+	size_t		len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < pgcs_bundle_n_identities(bundle); i++)
+	{
+		const pgcs_identity *identity = pgcs_bundle_identity(bundle, i);
+
+		len += (size_t) snprintf(text + len, size - len, "%s=%s",
+								 strrchr(pgcs_identity_cert_path(identity), '/') + 1,
+								 strrchr(pgcs_identity_key_path(identity), '/') + 1);
+		for (size_t j = 0; j < pgcs_identity_n_reasons(identity); j++)
+			len += (size_t) snprintf(text + len, size - len, " %s",
+									 pgcs_reason_code(pgcs_identity_reason(identity, j)));
+		len += (size_t) snprintf(text + len, size - len, ";");
+	}
+	for (size_t i = 0; i < pgcs_bundle_n_problems(bundle); i++)
+		len += (size_t) snprintf(text + len, size - len, " ! %s %s",
+								 pgcs_reason_code(pgcs_bundle_problem(bundle, i)),
+								 strrchr(pgcs_reason_file(pgcs_bundle_problem(bundle, i)), '/') + 1);
+}
+
+static int	n_dirs;
+
+/* Starts a new directory; files are made in it by name. */
+static char *
+new_dir(void)
+{
+	char		name[32];
+	char	   *path;
+
+	snprintf(name, sizeof(name), "d%d", ++n_dirs);
+	path = test_path(name);
+	if (mkdir(path, 0700) != 0)
+		die("could not make %s", path);
+	return path;
+}
+
+static void
+put(char *(*write_it) (const char *, const Cert *), const char *name, const Cert *cert)
+{
+	char		full[64];
+
+	snprintf(full, sizeof(full), "d%d/%s", n_dirs, name);
+	free(write_it(full, cert));
+}
+
+static char *
+plain_key(const char *name, const Cert *cert)
+{
+	return write_key(name, cert, NULL);
+}
+
+static char *
+locked_key(const char *name, const Cert *cert)
+{
+	return write_key(name, cert, "sesame");
+}
+
+static void
+check_dir(const char *what, char *dir, const char *password, const char *want)
+{
+	pgcs_selector *sel = pgcs_selector_new();
+	pgcs_bundle *bundle;
+	char		got[2048];
+
+	pgcs_add_directory(sel, dir);
+	if (password != NULL)
+		pgcs_set_password(sel, NULL, password);
+	bundle = pgcs_bundle_load(sel);
+	describe_bundle(bundle, got, sizeof(got));
+	is_text(got, want, "%s", what);
+	pgcs_bundle_free(bundle);
+	pgcs_selector_free(sel);
+	free(dir);
+}
+
+static void
+test_pairing(void)
+{
+	char	   *dir;
+	char	   *path;
+	char		name[64];
+
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(plain_key, "alice.key", &alice);
+	put(write_cert, "bob.crt", &bob);
+	put(plain_key, "bob.key", &bob);
+	check_dir("the same stem", dir, NULL, "alice.crt=alice.key;bob.crt=bob.key;");
+
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(plain_key, "bob.key", &alice);
+	put(write_cert, "bob.crt", &bob);
+	put(plain_key, "alice.key", &bob);
+	check_dir("stems that lie", dir, NULL, "alice.crt=bob.key;bob.crt=alice.key;");
+
+	dir = new_dir();
+	put(write_cert, "one-cert.pem", &alice);
+	put(plain_key, "one-key.pem", &alice);
+	check_dir("no common stem at all", dir, NULL, "one-cert.pem=one-key.pem;");
+
+	dir = new_dir();
+	put(write_cert, "old.crt", &alice);
+	put(write_cert, "new.crt", &renewed);
+	put(plain_key, "old.key", &alice);
+	check_dir("one key, two certificates", dir, NULL, "new.crt=old.key;old.crt=old.key;");
+
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(plain_key, "alice.key", &bob);
+	check_dir("another's key under the name", dir, NULL,
+			  " ! key-mismatch alice.crt ! no-certificate alice.key");
+
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(write_cert, "ca.crt", &ca);
+	put(plain_key, "bob.key", &bob);
+	check_dir("neither has the other half; a CA needs none", dir, NULL,
+			  " ! no-key alice.crt ! no-certificate bob.key");
+
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(locked_key, "alice.key", &alice);
+	check_dir("an encrypted key of the same stem", dir, NULL,
+			  "alice.crt=alice.key key-encrypted;");
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(locked_key, "alice.key", &alice);
+	check_dir("and with a password", dir, "sesame", "alice.crt=alice.key;");
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(locked_key, "alice.key", &alice);
+	check_dir("and with a wrong one", dir, "nope", "alice.crt=alice.key key-password-wrong;");
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(locked_key, "alice.key", &alice);
+	put(plain_key, "copy.key", &alice);
+	check_dir("a copy that is not encrypted serves as well", dir, NULL,
+			  "alice.crt=copy.key; ! key-encrypted alice.key");
+	dir = new_dir();
+	put(write_cert, "ca.crt", &ca);
+	put(plain_key, "ca.key", &ca);
+	check_dir("a CA with its key is doubtful", dir, NULL, "ca.crt=ca.key ca-certificate;");
+
+	dir = new_dir();
+	snprintf(name, sizeof(name), "d%d/all.pem", n_dirs);
+	free(write_pem(name, &alice, NULL, &alice, &ca, (const Cert *) NULL));
+	check_dir("all in one file", dir, NULL, "all.pem=all.pem;");
+	dir = new_dir();
+	snprintf(name, sizeof(name), "d%d/all.pem", n_dirs);
+	free(write_pem(name, &alice, NULL, &ca, &alice, (const Cert *) NULL));
+	check_dir("the wrong certificate first", dir, NULL, " ! leaf-not-first all.pem");
+
+	dir = new_dir();
+	put(write_cert, ".alice.crt", &alice);
+	put(plain_key, ".alice.key", &alice);
+	check_dir("names with a leading dot", dir, NULL, "");
+
+	/* a pair that was given is a row, whatever is wrong with it */
+	path = write_cert("pair.crt", &alice);
+	{
+		pgcs_selector *sel = pgcs_selector_new();
+		pgcs_bundle *bundle;
+		char	   *key = write_key("pair.key", &bob, NULL);
+
+		pgcs_add_pair(sel, path, key, NULL);
+		pgcs_add_pair(sel, path, "pkcs11:object=x", NULL);
+		bundle = pgcs_bundle_load(sel);
+		is_int((long) pgcs_bundle_n_identities(bundle), 2, "two pairs are two rows");
+		is_text(pgcs_reason_code(pgcs_identity_reason(pgcs_bundle_identity(bundle, 0), 0)),
+				"key-mismatch", "another's key");
+		is_text(pgcs_reason_code(pgcs_identity_reason(pgcs_bundle_identity(bundle, 1), 0)),
+				"key-unverified", "an engine's key");
+		ok(pgcs_bundle_ref(bundle) == bundle, "a bundle has several holders");
+		pgcs_bundle_free(bundle);
+		is_text(pgcs_identity_subject(pgcs_bundle_identity(bundle, 0)), "CN=alice",
+				"and lives until the last has gone");
+		pgcs_bundle_free(bundle);
+		pgcs_selector_free(sel);
+		free(key);
+	}
+	free(path);
+}
+
+int
+main(void)
+{
+	ca = make_cert((Wish) {.cn = "ca", .ca = true});
+	alice = make_cert((Wish) {.cn = "alice", .issuer = &ca});
+	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
+	renewed = make_cert((Wish) {.cn = "alice", .issuer = &ca, .key_of = &alice});
+	test_files();
+	test_modes();
+	test_pairing();
+	free_cert(&ca);
+	free_cert(&alice);
+	free_cert(&bob);
+	free_cert(&renewed);
+	return done_testing();
+}
