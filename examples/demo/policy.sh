@@ -106,7 +106,7 @@ rejected()
 	login "$1"
 	want_status 2
 	want 'certificate policy rejects login as role "alice"'
-	want_not "rootCA1"
+	want_not "rootCA"
 	show "cat one.log"
 	want 'ca: required "CN=rootCA1' 'found "CN=rootCA2'
 }
