@@ -562,6 +562,10 @@ check_policy(Case *c, const PgcertPolicy *policy, const PgcertFacts *facts)
 		words = pgcert_verdict_reason(verdict);
 	if (verdict == NULL || words == NULL)
 		c->failed = true;
+	else if (verdict->truth == PGCERT_FALSE && policy->mode == PGCERT_MODE_LOG)
+		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "policy", NULL,
+						 "%sthe role's policy lets it in, as mode=log, but records that it would not: %s",
+						 c->prefix, words);
 	else if (verdict->truth == PGCERT_FALSE)
 		pgcs_reasons_add(REASONS(c), PGCS_FATAL, "policy", NULL,
 						 "%sthe role's policy refuses it: %s", c->prefix, words);
