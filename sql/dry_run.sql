@@ -73,7 +73,8 @@ EXECUTE try(:'alice', 'gss', 'cn=alice');
 EXECUTE try(:'alice', '1.1', 'exempt');
 -- the chain's row: another time, another certificate, the rest of the chain
 SELECT kind, found, holds FROM pg_cert_policy_check('regress_cert_alice', :'alice', at => '2120-02-01 00:00:00+00') WHERE kind = 'chain';
-SELECT kind, found, holds FROM pg_cert_policy_check('regress_cert_alice', :'alice', at => '2019-02-01 00:00:00+00') WHERE kind = 'chain';
+-- OpenSSL's words for it grew longer with 3.5
+SELECT kind, left(found, 28) AS found, holds FROM pg_cert_policy_check('regress_cert_alice', :'alice', at => '2019-02-01 00:00:00+00') WHERE kind = 'chain';
 SELECT kind, holds FROM pg_cert_policy_check('regress_cert_alice', :'root1' || :'root2') WHERE kind = 'chain';
 -- PEM, DER, and DER as a bare literal give the same
 SELECT decode(replace(substr(:'alice', 28, length(:'alice') - 53), E'\n', ''), 'base64') AS der \gset
