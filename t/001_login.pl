@@ -157,6 +157,8 @@ subtest 'beside the methods of pg_hba.conf' => sub {
 	like($got->{log}, qr/Policy of role "secret": no certificate\./, 'the password alone');
 	$got = $srv->login(user => 'secret', cert => $bob, password => 'wrong');
 	like($got->{stderr}, qr/FATAL:  password authentication failed/, 'the certificate alone');
+	$got = $srv->login(user => 'secret', password => 'wrong');
+	like($got->{stderr}, qr/FATAL:  password authentication failed/, 'neither');
 	unlike($got->{log}, qr/certificate policy/, 'is not judged after a failed password');
 
 	# "cert" lets the forgery in: a map cannot tell the CAs apart
