@@ -364,6 +364,8 @@ pgcs_bundle_load(pgcs_selector *sel)
 		}
 	}
 	ok = ok && pgcs_pair_pool(sel, bundle, &pool) && load_roots(sel, bundle);
+	if (ok && sel->chain_directory != NULL)
+		ok = pgcs_complete_chains(bundle, sel->chain_directory);
 	if (ok)
 	{
 		sort_identities(bundle);

@@ -31,6 +31,7 @@ struct pgcs_identity
 	bool		key_encrypted;
 	bool		key_verified;	/* opened, and belongs to the certificate */
 	bool		key_by_engine;
+	bool		completed;		/* cert_path is still to be written */
 	PgcsStamp	cert_stamp;
 	PgcsStamp	key_stamp;
 
@@ -79,6 +80,10 @@ typedef struct PgcsPool
 extern pgcs_identity *pgcs_identity_new(PgcsFile *cert, const char *key_path);
 extern void pgcs_identity_free(pgcs_identity *identity);
 
+/* Another holder of the same certificates, under another path. */
+extern pgcs_identity *pgcs_identity_copy(const pgcs_identity *identity,
+										 const char *cert_path);
+
 /* The key's file was read: is it this certificate's, and may libpq read it? */
 extern void pgcs_identity_set_key(pgcs_identity *identity, const PgcsFile *key,
 								  const char *password, bool prompt_allowed);
@@ -99,6 +104,20 @@ extern void pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx);
  * others only if that fails.  False when memory is out.
  */
 extern bool pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool);
+
+/* complete.c */
+
+/*
+ * Adds to the bundle, for each identity whose chain can be completed with
+ * what else is held, one with the completed chain.  False: no memory.
+ */
+extern bool pgcs_complete_chains(pgcs_bundle *bundle, const char *directory);
+
+/*
+ * Writes the completed chain, unless it is there already.  False with a
+ * reason added.
+ */
+extern bool pgcs_write_chain(const pgcs_identity *identity, PgcsReasons *reasons);
 
 /* bundle.c */
 

@@ -83,6 +83,19 @@ extern bool pgcs_is_rival(const pgcs_candidate *a, const pgcs_candidate *b);
 /* Chooses among the candidates as they stand.  False: no memory. */
 extern bool pgcs_choice_decide(pgcs_choice *choice);
 
+/* load.c */
+
+typedef enum PgcsLoad
+{
+	PGCS_LOAD_DONE,
+	PGCS_LOAD_REFUSED,			/* with a reason added */
+	PGCS_LOAD_CHANGED,			/* the files are not those that were judged */
+	PGCS_LOAD_NO_MEMORY,
+} PgcsLoad;
+
+/* Opens a candidate's files as libpq will. */
+extern PgcsLoad pgcs_load_candidate(pgcs_candidate *candidate);
+
 /* chain.c */
 
 /* What a server's OpenSSL says of a certificate with what comes along. */

@@ -20,6 +20,7 @@ typedef enum Proof
 	ACCEPTED,
 	REJECTED,
 	NOT_ASKED,					/* no TLS, or no certificate wanted */
+	REPLACED,					/* libpq sent another certificate, or none */
 	NO_ANSWER,					/* the server could not be reached */
 	NO_MEMORY,
 } Proof;
@@ -54,6 +55,8 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 		case PGCS_HANDSHAKE_DONE:
 			if (!pgcs_handshake_was_asked(&handshake))
 				proof = NOT_ASKED;
+			else if (X509_cmp(SSL_get_certificate(handshake.ssl), identity->leaf) != 0)
+				proof = REPLACED;
 			else if (pgcs_handshake_listen(&handshake, timeout_ms, words, &timed_out))
 				proof = ACCEPTED;
 			else
@@ -99,7 +102,7 @@ try_candidate(pgcs_selector *sel, pgcs_candidate *candidate,
 			pgcs_fail(sel, PGCS_UNREACHABLE, "could not confirm with %s: %s",
 					  targets[i].label, words != NULL ? words : "no reason given");
 		free(words);
-		if (proof == REJECTED || proof == NO_MEMORY)
+		if (proof == REJECTED || proof == REPLACED || proof == NO_MEMORY)
 			return proof;
 		if (proof == ACCEPTED || sum == NOT_ASKED)
 			sum = proof;
@@ -114,6 +117,7 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 	PQconninfoOption *options = NULL;
 	PgcsTarget *targets = NULL;
 	size_t		n = 0;
+	int			tries = 0;
 	int			result = PGCS_OK;
 
 	pgcs_clear_error(sel);
@@ -128,7 +132,7 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 		result = sel->error_code;
 		goto out;
 	}
-	for (int tries = 0;; tries++)
+	for (;;)
 	{
 		pgcs_candidate *candidate = choice->n_candidates > 0
 			? choice->candidates[0] : NULL;
@@ -142,8 +146,31 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 							   MAX_TRIES);
 			break;
 		}
+
+		/* libpq sends nothing if the file is not there, and is let in */
+		switch (pgcs_load_candidate(candidate))
+		{
+			case PGCS_LOAD_DONE:
+				break;
+			case PGCS_LOAD_REFUSED:
+				pgcs_candidate_conclude(candidate);
+				pgcs_rank(choice->candidates, choice->n_candidates);
+				continue;
+			case PGCS_LOAD_CHANGED:
+				result = pgcs_fail(sel, PGCS_CHANGED,
+								   "certificate or key changed while it was being confirmed");
+				goto out;
+			case PGCS_LOAD_NO_MEMORY:
+				result = pgcs_fail_memory(sel);
+				goto out;
+		}
+		tries++;
 		switch (try_candidate(sel, candidate, targets, n, options))
 		{
+			case REPLACED:
+				result = pgcs_fail(sel, PGCS_CHANGED,
+								   "certificate or key changed while it was being confirmed");
+				goto out;
 			case ACCEPTED:
 				candidate->confirmed = true;
 				pgcs_reasons_add(&candidate->reasons, PGCS_NOTE,

@@ -107,7 +107,8 @@ pgcs_identity_new(PgcsFile *cert, const char *key_path)
 	for (size_t i = 0; i < PGCERT_SHA256_LEN; i++)
 		snprintf(identity->fingerprint + 2 * i, 3, "%02x",
 				 identity->facts->cert_sha256[i]);
-	if (identity->facts->has_certificate && X509_check_ca(identity->leaf) > 0)
+	if (identity->facts->has_certificate && X509_check_ca(identity->leaf) > 0 &&
+		!pgcs_reasons_have(&identity->reasons, "ca-certificate"))
 		pgcs_reasons_add(&identity->reasons, PGCS_DOUBT, "ca-certificate",
 						 cert->path, "is a CA's own certificate");
 	return identity;
@@ -115,6 +116,36 @@ pgcs_identity_new(PgcsFile *cert, const char *key_path)
 fail:
 	pgcs_identity_free(identity);
 	return NULL;
+}
+
+pgcs_identity *
+pgcs_identity_copy(const pgcs_identity *identity, const char *cert_path)
+{
+	PgcsFile	file = {
+		.path = (char *) cert_path,
+		.leaf = identity->leaf,
+		.extra = identity->extra,
+		.stamp = identity->cert_stamp,
+		.reasons = identity->reasons,
+	};
+	pgcs_identity *copy = pgcs_identity_new(&file, identity->key_path);
+
+	if (copy == NULL)
+		return NULL;
+	copy->key_encrypted = identity->key_encrypted;
+	copy->key_verified = identity->key_verified;
+	copy->key_by_engine = identity->key_by_engine;
+	copy->key_stamp = identity->key_stamp;
+	if (identity->password != NULL)
+	{
+		copy->password = strdup(identity->password);
+		if (copy->password == NULL)
+		{
+			pgcs_identity_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
 }
 
 void

@@ -239,7 +239,7 @@ look_for_intermediate(Case *c)
 	{
 		pgcs_reasons_add(REASONS(c), PGCS_NOTE, "missing-intermediate", NULL,
 						 "%sneeds intermediate %s", c->prefix, text);
-		pgcs_reasons_hint(REASONS(c), "append it to the certificate's file");
+		pgcs_reasons_hint(REASONS(c), "append it to the certificate's file, or use --complete-chain");
 	}
 	free(text);
 }

@@ -15,14 +15,6 @@
 #include "choice.h"
 #include "selector.h"
 
-typedef enum LoadResult
-{
-	LOADED,
-	REFUSED,					/* with a reason added */
-	CHANGED,					/* the files are not those that were judged */
-	NO_MEMORY,
-} LoadResult;
-
 /* As libpq's callback, but without a prompt behind it. */
 static int
 password_callback(char *buf, int size, int rwflag, void *arg)
@@ -41,7 +33,7 @@ password_callback(char *buf, int size, int rwflag, void *arg)
 	return (int) len;
 }
 
-static LoadResult
+static PgcsLoad
 refuse(pgcs_candidate *candidate, const char *code, const char *path,
 	   const char *what)
 {
@@ -50,10 +42,10 @@ refuse(pgcs_candidate *candidate, const char *code, const char *path,
 	pgcs_openssl_words(words, sizeof(words));
 	pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, code, path, "%s: %s",
 					 what, words);
-	return REFUSED;
+	return PGCS_LOAD_REFUSED;
 }
 
-static LoadResult
+static PgcsLoad
 load_key(pgcs_candidate *candidate, SSL *ssl)
 {
 	const pgcs_identity *identity = candidate->identity;
@@ -63,24 +55,24 @@ load_key(pgcs_candidate *candidate, SSL *ssl)
 	if (stat(identity->key_path, &st) != 0)
 	{
 		pgcs_file_errno(&candidate->reasons, PGCS_FATAL, identity->key_path, errno);
-		return REFUSED;
+		return PGCS_LOAD_REFUSED;
 	}
 	if (!S_ISREG(st.st_mode))
 	{
 		pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "file-special",
 						 identity->key_path, "is not a regular file any more");
-		return REFUSED;
+		return PGCS_LOAD_REFUSED;
 	}
 	pgcs_stamp_set(&stamp, &st);
 	if (!pgcs_stamp_equal(&stamp, &identity->key_stamp))
-		return CHANGED;
+		return PGCS_LOAD_CHANGED;
 	if (!pgcs_check_key_mode(&candidate->reasons, identity->key_path,
 							 st.st_mode, st.st_uid))
-		return REFUSED;
+		return PGCS_LOAD_REFUSED;
 
 	/* its password will be asked for, but not by us */
 	if (identity->key_encrypted && identity->password == NULL)
-		return LOADED;
+		return PGCS_LOAD_DONE;
 
 	if (SSL_use_PrivateKey_file(ssl, identity->key_path, SSL_FILETYPE_PEM) != 1)
 	{
@@ -93,24 +85,24 @@ load_key(pgcs_candidate *candidate, SSL *ssl)
 			pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "key-unusable",
 							 identity->key_path, "libpq cannot load the key: %s",
 							 words);
-			return REFUSED;
+			return PGCS_LOAD_REFUSED;
 		}
 	}
 	ERR_clear_error();
 	if (SSL_check_private_key(ssl) != 1)
 		return refuse(candidate, "key-mismatch", identity->key_path,
 					  "key does not belong to the certificate");
-	return LOADED;
+	return PGCS_LOAD_DONE;
 }
 
-static LoadResult
-load_candidate(pgcs_candidate *candidate)
+PgcsLoad
+pgcs_load_candidate(pgcs_candidate *candidate)
 {
 	const pgcs_identity *identity = candidate->identity;
 	SSL_CTX    *ctx = NULL;
 	SSL		   *ssl = NULL;
 	struct stat st;
-	LoadResult	result = NO_MEMORY;
+	PgcsLoad	result = PGCS_LOAD_NO_MEMORY;
 
 	ERR_clear_error();
 	ctx = SSL_CTX_new(TLS_client_method());
@@ -120,17 +112,23 @@ load_candidate(pgcs_candidate *candidate)
 	SSL_CTX_set_default_passwd_cb_userdata(ctx, identity->password);
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 
+	if (identity->completed &&
+		!pgcs_write_chain(identity, &candidate->reasons))
+	{
+		result = PGCS_LOAD_REFUSED;
+		goto out;
+	}
 	if (stat(identity->cert_path, &st) != 0)
 	{
 		pgcs_file_errno(&candidate->reasons, PGCS_FATAL, identity->cert_path, errno);
-		result = REFUSED;
+		result = PGCS_LOAD_REFUSED;
 		goto out;
 	}
 	if (!S_ISREG(st.st_mode))
 	{
 		pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "file-special",
 						 identity->cert_path, "is not a regular file any more");
-		result = REFUSED;
+		result = PGCS_LOAD_REFUSED;
 		goto out;
 	}
 	if (SSL_CTX_use_certificate_chain_file(ctx, identity->cert_path) != 1)
@@ -141,13 +139,13 @@ load_candidate(pgcs_candidate *candidate)
 	}
 	if (X509_cmp(SSL_CTX_get0_certificate(ctx), identity->leaf) != 0)
 	{
-		result = CHANGED;
+		result = PGCS_LOAD_CHANGED;
 		goto out;
 	}
 	ssl = SSL_new(ctx);
 	if (ssl == NULL)
 		goto out;
-	result = identity->key_by_engine ? LOADED : load_key(candidate, ssl);
+	result = identity->key_by_engine ? PGCS_LOAD_DONE : load_key(candidate, ssl);
 out:
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
@@ -163,13 +161,13 @@ pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice)
 	{
 		pgcs_candidate *candidate = choice->winner;
 
-		switch (load_candidate(candidate))
+		switch (pgcs_load_candidate(candidate))
 		{
-			case LOADED:
+			case PGCS_LOAD_DONE:
 				return PGCS_OK;
-			case NO_MEMORY:
+			case PGCS_LOAD_NO_MEMORY:
 				return pgcs_fail_memory(sel);
-			case CHANGED:
+			case PGCS_LOAD_CHANGED:
 				pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "changed",
 								 candidate->identity->cert_path,
 								 "certificate or key changed while it was being chosen");
@@ -178,7 +176,7 @@ pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice)
 					return pgcs_fail_memory(sel);
 				return pgcs_fail(sel, PGCS_CHANGED,
 								 "certificate or key changed while it was being chosen");
-			case REFUSED:
+			case PGCS_LOAD_REFUSED:
 				if (candidate->reasons.failed)
 					return pgcs_fail_memory(sel);
 				pgcs_candidate_conclude(candidate);

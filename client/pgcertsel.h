@@ -154,6 +154,15 @@ extern int	pgcs_add_policy(pgcs_selector *sel, const char *policy);
  */
 extern int	pgcs_set_root_file(pgcs_selector *sel, const char *path);
 
+/*
+ * A private directory (made if it is not there; otherwise it must be the
+ * caller's own, closed to all others) for completed chains: where an
+ * intermediate is missing from a certificate's file but is held elsewhere in
+ * the bundle, the completed chain is a candidate too, and
+ * pgcs_choice_load() writes it there if it is chosen.  NULL: none.
+ */
+extern int	pgcs_set_chain_directory(pgcs_selector *sel, const char *path);
+
 /* Refuse to choose between different identities of equal rank. */
 extern void pgcs_set_strict(pgcs_selector *sel, int on);
 
@@ -193,7 +202,8 @@ extern pgcs_severity pgcs_reason_severity(const pgcs_reason *reason);
  * ca-certificate.  Of the request: issuer-not-announced, missing-intermediate,
  * signature-algorithm, name-only, no-names, intermediate-only, ca-twin,
  * local-ca-disagrees, crl-unknown, policy, policy-unknown, role.  Of what was
- * tried: changed, refused-by-server, accepted-by-server.
+ * tried: changed, chain-completed, chain-not-written, refused-by-server,
+ * accepted-by-server.
  */
 extern const char *pgcs_reason_code(const pgcs_reason *reason);
 

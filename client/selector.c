@@ -48,6 +48,7 @@ pgcs_selector_free(pgcs_selector *sel)
 	free(sel->policies);
 	free(sel->user);
 	free(sel->root_file);
+	free(sel->chain_directory);
 	free(sel->error);
 	free(sel);
 }
@@ -360,6 +361,23 @@ pgcs_set_root_file(pgcs_selector *sel, const char *path)
 	}
 	free(sel->root_file);
 	sel->root_file = copy;
+	return PGCS_OK;
+}
+
+int
+pgcs_set_chain_directory(pgcs_selector *sel, const char *path)
+{
+	char	   *copy = NULL;
+
+	pgcs_clear_error(sel);
+	if (path != NULL)
+	{
+		copy = pgcs_absolute_path(sel, path);
+		if (copy == NULL)
+			return sel->error_code;
+	}
+	free(sel->chain_directory);
+	sel->chain_directory = copy;
 	return PGCS_OK;
 }
 

@@ -47,6 +47,7 @@ struct pgcs_selector
 	PgcertPolicy **policies;
 	size_t		n_policies;
 	char	   *root_file;		/* absolute path, "system", or NULL */
+	char	   *chain_directory;	/* absolute path, or NULL */
 	bool		strict;
 	bool		prompt_allowed;
 	int			timeout_ms;		/* 0 if not set */

@@ -41,6 +41,7 @@ typedef struct Options
 	const char *ca_file;
 	const char *names_file;
 	const char *policy;
+	const char *chain_directory;
 	pgcs_format_kind format;
 	bool		full;
 	bool		show_password;

@@ -20,6 +20,7 @@ enum
 	OPT_CA_FILE,
 	OPT_NAMES_FILE,
 	OPT_POLICY,
+	OPT_COMPLETE_CHAIN,
 	OPT_CONFIRM,
 	OPT_FORMAT,
 	OPT_FULL,
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
 	{"ca-file", required_argument, NULL, OPT_CA_FILE},
 	{"names-file", required_argument, NULL, OPT_NAMES_FILE},
 	{"policy", required_argument, NULL, OPT_POLICY},
+	{"complete-chain", required_argument, NULL, OPT_COMPLETE_CHAIN},
 	{"confirm", no_argument, NULL, OPT_CONFIRM},
 	{"format", required_argument, NULL, OPT_FORMAT},
 	{"full", no_argument, NULL, OPT_FULL},
@@ -89,6 +91,7 @@ print_help(const char *command)
 		   "      --ca-file=FILE       the server's ssl_ca_file, or a copy\n"
 		   "      --names-file=FILE    CA names, one a line, as RFC 4514 writes them\n"
 		   "      --policy=POLICY      the role's policy, as pg_cert_policy has it\n"
+		   "      --complete-chain=DIR write chains that lack an intermediate there, completed\n"
 		   "      --confirm            prove the choice by a TLS handshake\n"
 		   "      --strict             refuse to choose between equals\n"
 		   "\nOutput:\n"
@@ -186,6 +189,9 @@ take_option(Options *options, int option, const char *argument, const char *comm
 			break;
 		case OPT_POLICY:
 			options->policy = argument;
+			break;
+		case OPT_COMPLETE_CHAIN:
+			options->chain_directory = argument;
 			break;
 		case OPT_CONFIRM:
 			options->confirm = true;
@@ -475,6 +481,8 @@ options_prepare(Options *options)
 			return status;
 	}
 	if (add_sources(options) != PGCS_OK ||
+		(options->chain_directory != NULL &&
+		 pgcs_set_chain_directory(sel, options->chain_directory) != PGCS_OK) ||
 		pgcs_set_user(sel, options_value(options->resolved, "user")) != PGCS_OK ||
 		(options->policy != NULL && pgcs_add_policy(sel, options->policy) != PGCS_OK))
 	{
