@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -99,6 +101,24 @@ server_declined(PGconn *conn)
 		answer == 'N';
 }
 
+/*
+ * Holds back what is sent.  A server that refuses can be so quick that the
+ * whole handshake, its failure included, takes place within one call of
+ * PQconnectPoll(), and libpq's SSL object comes and goes unseen.  With the
+ * first packet held back until the call is over, it cannot.
+ */
+static void
+set_cork(PGconn *conn, int on)
+{
+#ifdef TCP_CORK
+	if (PQsocket(conn) >= 0)
+		(void) setsockopt(PQsocket(conn), IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+#else
+	(void) conn;
+	(void) on;
+#endif
+}
+
 void
 pgcs_handshake_step(PgcsHandshake *handshake)
 {
@@ -112,7 +132,9 @@ pgcs_handshake_step(PgcsHandshake *handshake)
 		return;
 	declined = PQstatus(conn) == CONNECTION_SSL_STARTUP &&
 		PQsslStruct(conn, "OpenSSL") == NULL && server_declined(conn);
+	set_cork(conn, handshake->ssl == NULL);
 	status = PQconnectPoll(conn);
+	set_cork(conn, 0);
 
 	/* A failing handshake frees libpq's SSL, and with it what was asked. */
 	ssl = PQsslStruct(conn, "OpenSSL");

@@ -274,29 +274,13 @@ is_self_issued(X509 *cert)
 							 X509_get_issuer_name(cert));
 }
 
-/* Does one of the reached certificates go on from here? */
-static bool
-goes_on(const Case *c, X509 *cert)
-{
-	for (int i = 0; i < sk_X509_num(c->reached); i++)
-	{
-		X509	   *next = sk_X509_value(c->reached, i);
-
-		if (next != cert && !is_self_issued(next) &&
-			pgcert_name_equal(X509_get_subject_name(next),
-							  X509_get_issuer_name(cert)))
-			return true;
-	}
-	return false;
-}
-
 /* The certificates whose issuer is named, as stand-ins for their issuers. */
 static X509_STORE *
-vouched_for(Case *c, bool *any, bool *top)
+vouched_for(Case *c, bool *any)
 {
 	X509_STORE *store = X509_STORE_new();
 
-	*any = *top = false;
+	*any = false;
 	if (store == NULL)
 	{
 		c->failed = true;
@@ -309,7 +293,6 @@ vouched_for(Case *c, bool *any, bool *top)
 		if (!pgcs_host_names(c->host, X509_get_issuer_name(cert)))
 			continue;
 		*any = true;
-		*top = *top || is_self_issued(cert) || !goes_on(c, cert);
 		if (X509_STORE_add_cert(store, cert) != 1)
 			c->failed = true;
 	}
@@ -382,11 +365,9 @@ ask_local_cas(Case *c)
 							 c->prefix);
 		else if (pgcs_error_is_missing_issuer(v.error))
 		{
-			/* said already where the chain itself shows it */
-			if (c->candidate->top_announced)
-				pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "intermediate-only", named->path,
-								 "%sthe server names this intermediate, but not its issuer, and mostly refuses what it alone vouches for",
-								 c->prefix);
+			pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "intermediate-only", named->path,
+							 "%sthe server names an intermediate in this file, but not its issuer, and mostly refuses what it alone vouches for",
+							 c->prefix);
 			c->candidate->top_announced = false;
 		}
 		else
@@ -416,10 +397,9 @@ judge_by_certificates(Case *c, PgcsVerification *v)
 	{
 		if (pgcs_error_is_missing_issuer(v->error))
 		{
-			bool		any,
-						top;
+			bool		any;
 
-			X509_STORE_free(vouched_for(c, &any, &top));
+			X509_STORE_free(vouched_for(c, &any));
 			if (!any)
 				add_not_announced(c);
 			else
@@ -444,9 +424,8 @@ judge_by_names(Case *c, PgcsVerification *v)
 	PgcsVerification whole;
 	X509_STORE *store;
 	bool		any;
-	bool		top;
 
-	store = vouched_for(c, &any, &top);
+	store = vouched_for(c, &any);
 	if (!any || c->failed)
 	{
 		if (!c->failed)
@@ -468,13 +447,6 @@ judge_by_names(Case *c, PgcsVerification *v)
 		else
 		{
 			check_strength(c, request);
-			if (!top)
-			{
-				c->candidate->top_announced = false;
-				pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "intermediate-only", NULL,
-								 "%sthe server names an intermediate of the chain, but not its top",
-								 c->prefix);
-			}
 			ask_local_cas(c);
 			pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "name-only", NULL,
 							 "%sthe server's CA is known by its name only, not its key, and whether its CRLs revoke the certificate not at all",

@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use CertPolicy::OpenSSLServer;
 use CertPolicy::PKI;
 use CertPolicy::Server;
 use IO::Socket::INET;
@@ -137,26 +138,25 @@ is(pgcertsel($srv, 'names', "$conninfo sslmode=disable")->{status},
 $srv->conf("ssl = on\n");
 $srv->reload;
 
-# No PostgreSQL server asks without naming; openssl's own server does, behind a
-# few bytes of Perl that take PostgreSQL's request for TLS.
-my $plain = start_unnamed_server();
-$got = pgcertsel($srv, 'names', "host=127.0.0.1 port=$plain->{port}");
+# No PostgreSQL server asks without naming, but poolers do.
+my $plain = CertPolicy::OpenSSLServer->new($pki->server($ca1), '-verify', 1);
+$got = pgcertsel($srv, 'names', 'host=127.0.0.1 port=' . $plain->port);
 is($got->{status}, 0, 'a server that asks and names nobody: status 0');
 is($got->{stdout}, '', 'no names');
 like($got->{stderr}, qr/asks for a client certificate, but names no CA/, 'and its own words');
 $got = pgcertsel($srv, 'select', '-U', 'alice',
-	"host=127.0.0.1 port=$plain->{port} sslmode=require sslcert=$alice->{cert} sslkey=$alice->{key}");
+	'host=127.0.0.1 sslmode=require port=' . $plain->port . " sslcert=$alice->{cert} sslkey=$alice->{key}");
 is($got->{status}, 0, 'the only certificate is chosen then');
 $got = pgcertsel($srv, 'select', '-U', 'carol', '--bundle', two_identities(),
-	"host=127.0.0.1 port=$plain->{port} sslmode=require");
+	'host=127.0.0.1 sslmode=require port=' . $plain->port);
 is($got->{status}, 4, 'but of two, neither of them the role\'s, none: status 4');
 like($got->{stderr}, qr/fit equally well, and the server names no CA/, 'which says so');
 is($got->{stdout}, "sslcert='/dev/null/none'", 'and sends nothing');
 $got = pgcertsel($srv, 'select', '-U', 'bob', '--bundle', two_identities(),
-	"host=127.0.0.1 port=$plain->{port} sslmode=require");
+	'host=127.0.0.1 sslmode=require port=' . $plain->port);
 is($got->{status}, 0, 'the role decides');
 like($got->{stdout}, qr{/two/bob\.crt}, 'for its own');
-stop($plain);
+$plain->stop;
 
 sub two_identities
 {
@@ -174,64 +174,6 @@ sub two_identities
 	return $dir;
 }
 
-# A TLS server behind SSLRequest: 'S', then the bytes go to and fro.
-sub start_unnamed_server
-{
-	my $server = $pki->server($ca1);
-	my $inner = free_port();
-	my $listen = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
-	  or die "could not listen: $!";
-	my $openssl = fork() // die $!;
-
-	if ($openssl == 0)
-	{
-		open STDOUT, '>', '/dev/null';
-		open STDERR, '>', '/dev/null';
-		open STDIN, '<', '/dev/null';
-		exec 'openssl', 's_server', '-accept', "127.0.0.1:$inner", '-quiet',
-		  '-verify', 1, '-naccept', 100, '-cert', $server->{chain}, '-key', $server->{key}
-		  or POSIX::_exit(1);
-	}
-	my $relay = fork() // die $!;
-
-	if ($relay == 0)
-	{
-		relay($listen, $inner) while 1;
-	}
-	return { port => $listen->sockport, pids => [ $openssl, $relay ] };
-}
-
-sub relay
-{
-	my ($listen, $inner) = @_;
-	my $client = $listen->accept or return;
-	my $server;
-
-	for (1 .. 100)
-	{
-		$server = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$inner") and last;
-		select undef, undef, undef, 0.05;
-	}
-	$server or return;
-	sysread $client, my $request, 8;
-	syswrite $client, 'S';
-	while (1)
-	{
-		my $read = '';
-
-		vec($read, fileno $client, 1) = vec($read, fileno $server, 1) = 1;
-		select $read, undef, undef, 10 or return;
-		for my $pair ([ $client, $server ], [ $server, $client ])
-		{
-			my ($from, $to) = @$pair;
-
-			next unless vec($read, fileno $from, 1);
-			sysread($from, my $bytes, 65536) or return;
-			syswrite $to, $bytes;
-		}
-	}
-}
-
 sub free_port
 {
 	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
@@ -239,18 +181,6 @@ sub free_port
 
 	close $socket;
 	return $port;
-}
-
-sub stop
-{
-	my ($what) = @_;
-
-	foreach my $pid (@{ $what->{pids} })
-	{
-		kill 'KILL', $pid;
-		waitpid $pid, 0;
-	}
-	return;
 }
 
 # --- nobody there, and somebody who never answers -----------------------
