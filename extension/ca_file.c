@@ -26,18 +26,18 @@ free_names(void *names)
 }
 
 /* Paths and the reasons of failures are for those who may see all settings. */
-static bool
-may_see_file_errors(void)
+bool
+pgcp_may_see_file_errors(void)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS);
 }
 
 /*
- * Raises an error unless the path is that of an ordinary file of reasonable
- * size, so that nobody waits for a FIFO.
+ * Why a path is not that of an ordinary file of reasonable size, as a sentence
+ * and with its SQLSTATE; NULL if it is.  So nobody waits for a FIFO.
  */
-void
-pgcp_ca_file_check(const char *setting, const char *path)
+char *
+pgcp_file_problem(const char *path, int *sqlerrcode)
 {
 	struct stat st;
 
@@ -45,25 +45,38 @@ pgcp_ca_file_check(const char *setting, const char *path)
 	{
 		int			saved_errno = errno;
 
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read the file of \"%s\"", setting),
-				 may_see_file_errors() ?
-				 errdetail("File \"%s\": %s.", path, strerror(saved_errno)) : 0));
+		*sqlerrcode = (saved_errno == ENOENT || saved_errno == ENOTDIR) ?
+			ERRCODE_UNDEFINED_FILE :
+			(saved_errno == EACCES || saved_errno == EPERM) ?
+			ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_IO_ERROR;
+		return psprintf("File \"%s\": %s.", path, strerror(saved_errno));
 	}
 	if (!S_ISREG(st.st_mode))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("could not read the file of \"%s\"", setting),
-				 may_see_file_errors() ?
-				 errdetail("\"%s\" is not a regular file.", path) : 0));
+	{
+		*sqlerrcode = ERRCODE_WRONG_OBJECT_TYPE;
+		return psprintf("\"%s\" is not a regular file.", path);
+	}
 	if (st.st_size > MAX_FILE_SIZE)
+	{
+		*sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		return psprintf("File \"%s\" has more than %d bytes.",
+						path, MAX_FILE_SIZE);
+	}
+	return NULL;
+}
+
+/* Raises an error if there is such a problem. */
+void
+pgcp_ca_file_check(const char *setting, const char *path)
+{
+	int			sqlerrcode;
+	char	   *problem = pgcp_file_problem(path, &sqlerrcode);
+
+	if (problem != NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				(errcode(sqlerrcode),
 				 errmsg("could not read the file of \"%s\"", setting),
-				 may_see_file_errors() ?
-				 errdetail("File \"%s\" has more than %d bytes.",
-						   path, MAX_FILE_SIZE) : 0));
+				 pgcp_may_see_file_errors() ? errdetail("%s", problem) : 0));
 }
 
 /* Raises OpenSSL's error about the contents of a file. */
@@ -75,7 +88,7 @@ pgcp_ca_file_report(const char *setting, const char *path)
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
 			 errmsg("could not read the file of \"%s\"", setting),
-			 may_see_file_errors() ?
+			 pgcp_may_see_file_errors() ?
 			 errdetail("File \"%s\": %s.", path, reason) : 0));
 }
 

@@ -107,20 +107,12 @@ pgcp_certificates_read(const unsigned char *bytes, size_t len)
 	return stack->object;
 }
 
-/*
- * A TLS context as be_tls_init() makes it, as far as it concerns clients, held
- * by the current memory context; NULL if the server asks for no certificates.
- * Raises an error if the server's files cannot be read.
- */
-PgcpVerifier *
-pgcp_verifier_new(void)
+/* A TLS context with the server's ciphers, held by the memory context. */
+static SSL_CTX *
+new_context(void)
 {
 	PgcpHold   *hold = pgcp_hold(free_ssl_context);
-	const char *crl_dir = pgcp_ssl_crl_dir();
-	X509_STORE *store;
 
-	if (ssl_ca_file == NULL || ssl_ca_file[0] == '\0')
-		return NULL;
 	ERR_clear_error();
 	hold->object = SSL_CTX_new(TLS_method());
 	if (hold->object == NULL)
@@ -135,16 +127,40 @@ pgcp_verifier_new(void)
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("could not use the server's list of ciphers: %s",
 						pgcp_openssl_error())));
+	return hold->object;
+}
 
+/* OpenSSL's security level that the server's TLS works at. */
+int
+pgcp_security_level(void)
+{
+	return SSL_CTX_get_security_level(new_context());
+}
+
+/*
+ * A TLS context as be_tls_init() makes it, as far as it concerns clients, held
+ * by the current memory context; NULL if the server asks for no certificates.
+ * Raises an error if the server's files cannot be read.
+ */
+PgcpVerifier *
+pgcp_verifier_new(void)
+{
+	const char *crl_dir = pgcp_ssl_crl_dir();
+	SSL_CTX    *context;
+	X509_STORE *store;
+
+	if (ssl_ca_file == NULL || ssl_ca_file[0] == '\0')
+		return NULL;
+	context = new_context();
 	pgcp_ca_file_check("ssl_ca_file", ssl_ca_file);
-	if (SSL_CTX_load_verify_locations(hold->object, ssl_ca_file, NULL) != 1)
+	if (SSL_CTX_load_verify_locations(context, ssl_ca_file, NULL) != 1)
 		pgcp_ca_file_report("ssl_ca_file", ssl_ca_file);
 
 	if (ssl_crl_file[0] || crl_dir[0])
 	{
 		if (ssl_crl_file[0])
 			pgcp_ca_file_check("ssl_crl_file", ssl_crl_file);
-		store = SSL_CTX_get_cert_store(hold->object);
+		store = SSL_CTX_get_cert_store(context);
 		if (X509_STORE_load_locations(store,
 									  ssl_crl_file[0] ? ssl_crl_file : NULL,
 									  crl_dir[0] ? crl_dir : NULL) != 1)
@@ -153,7 +169,7 @@ pgcp_verifier_new(void)
 		X509_STORE_set_flags(store,
 							 X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
-	return hold->object;
+	return (PgcpVerifier *) context;
 }
 
 /* "CN=alice <- CN=ca" */

@@ -31,6 +31,116 @@ AS 'MODULE_PATHNAME', 'pg_trusted_ca_names';
 COMMENT ON FUNCTION pg_trusted_ca_names() IS
 'the CAs that the server names when it asks for a client certificate, one row each. position: from 1, in the order of the handshake. name: as RFC 4514 writes it; outside UTF-8 databases bytes beyond ASCII are written \XX. name_der: its DER. source: session, the list of this very TLS connection, or file, the list that ssl_ca_file as it is now would give, in a session without TLS. No row if the server asks for no certificate. Raises an error if the file cannot be read; the reason is shown to members of pg_read_all_settings. Everybody may call it: the list is sent to anyone who connects';
 
+CREATE FUNCTION pg_trusted_cas(
+    OUT "position" pg_catalog.int4,
+    OUT subject pg_catalog.text,
+    OUT subject_der pg_catalog.bytea,
+    OUT issuer pg_catalog.text,
+    OUT serial pg_catalog.text,
+    OUT not_before pg_catalog.timestamptz,
+    OUT not_after pg_catalog.timestamptz,
+    OUT cert_sha256 pg_catalog.text,
+    OUT key_sha256 pg_catalog.text,
+    OUT key_id pg_catalog.text,
+    OUT key_type pg_catalog.text,
+    OUT security_bits pg_catalog.int4,
+    OUT self_signed pg_catalog.bool,
+    OUT announced pg_catalog.bool,
+    OUT can_anchor pg_catalog.bool,
+    OUT certificate pg_catalog.bytea,
+    OUT problems pg_catalog.text[])
+RETURNS SETOF pg_catalog.record
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pg_trusted_cas';
+
+COMMENT ON FUNCTION pg_trusted_cas() IS
+'the rows of the view pg_trusted_cas';
+
+CREATE VIEW pg_trusted_cas AS
+SELECT c."position", c.subject, c.subject_der, c.issuer, c.serial,
+       c.not_before, c.not_after, c.cert_sha256, c.key_sha256, c.key_id,
+       c.key_type, c.security_bits, c.self_signed, c.announced, c.can_anchor,
+       c.certificate, c.problems
+FROM pg_trusted_cas() AS c;
+
+COMMENT ON VIEW pg_trusted_cas IS
+'the certificates in ssl_ca_file, and what is wrong with them. In a TLS session those that its server had loaded, and those that are on disk now; elsewhere those on disk. A file that cannot be read is a row with problems alone; the reason is for members of pg_read_all_settings';
+COMMENT ON COLUMN pg_trusted_cas."position" IS
+'from 1, in the order of the file; at the end what is in this session alone';
+COMMENT ON COLUMN pg_trusted_cas.subject IS
+'whose certificate, as RFC 4514 writes it; outside UTF-8 databases bytes beyond ASCII are written \XX';
+COMMENT ON COLUMN pg_trusted_cas.subject_der IS
+'the same in DER';
+COMMENT ON COLUMN pg_trusted_cas.issuer IS
+'by whom';
+COMMENT ON COLUMN pg_trusted_cas.serial IS
+'the serial number, in hex';
+COMMENT ON COLUMN pg_trusted_cas.not_before IS
+'valid from; null if it does not decode';
+COMMENT ON COLUMN pg_trusted_cas.not_after IS
+'valid until; null if it does not decode';
+COMMENT ON COLUMN pg_trusted_cas.cert_sha256 IS
+'SHA-256 of the certificate, in hex';
+COMMENT ON COLUMN pg_trusted_cas.key_sha256 IS
+'SHA-256 of its SubjectPublicKeyInfo, in hex: what the clause ca_key_sha256 takes';
+COMMENT ON COLUMN pg_trusted_cas.key_id IS
+'its subjectKeyIdentifier, in hex; null if it has none';
+COMMENT ON COLUMN pg_trusted_cas.key_type IS
+'RSA, RSA-PSS, EC, Ed25519, Ed448; null for any other';
+COMMENT ON COLUMN pg_trusted_cas.security_bits IS
+'the strength of its key, in OpenSSL''s security bits; 0 if not known';
+COMMENT ON COLUMN pg_trusted_cas.self_signed IS
+'is it signed with its own key?';
+COMMENT ON COLUMN pg_trusted_cas.announced IS
+'is its name in the list that the server sends?';
+COMMENT ON COLUMN pg_trusted_cas.can_anchor IS
+'can the chain of a client''s certificate really end here? An intermediate cannot, nor what is expired, is no CA, or is too weak for the server''s TLS';
+COMMENT ON COLUMN pg_trusted_cas.certificate IS
+'the certificate itself, in DER';
+COMMENT ON COLUMN pg_trusted_cas.problems IS
+'what is wrong with it, in words; null if nothing is';
+
+GRANT SELECT ON pg_trusted_cas TO PUBLIC;
+
+CREATE FUNCTION pg_tls_expiry(
+    OUT setting pg_catalog.text,
+    OUT subject pg_catalog.text,
+    OUT not_after pg_catalog.timestamptz)
+RETURNS SETOF pg_catalog.record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pg_tls_expiry';
+
+COMMENT ON FUNCTION pg_tls_expiry() IS
+'the rows of the view pg_tls_expiry';
+
+CREATE VIEW pg_tls_expiry AS
+SELECT e.setting, e.subject, e.not_after,
+       e.not_after OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp() AS remaining,
+       pg_catalog.floor(pg_catalog.date_part('epoch', e.not_after)
+                        OPERATOR(pg_catalog.-)
+                        pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()))::pg_catalog.int8
+         AS remaining_seconds
+FROM pg_tls_expiry() AS e;
+
+COMMENT ON VIEW pg_tls_expiry IS
+'when each certificate and certificate revocation list that the server is configured with runs out, by the files as they are now. A file that cannot be read gives a row without subject, and a warning with the reason';
+COMMENT ON COLUMN pg_tls_expiry.setting IS
+'ssl_cert_file (if ssl is on), ssl_ca_file, ssl_crl_file or ssl_crl_dir';
+COMMENT ON COLUMN pg_tls_expiry.subject IS
+'of a certificate, or the issuer of a revocation list; null if the file cannot be read';
+COMMENT ON COLUMN pg_tls_expiry.not_after IS
+'the end of a certificate, or the next update of a revocation list; null if it has none';
+COMMENT ON COLUMN pg_tls_expiry.remaining IS
+'until then; negative if it has passed';
+COMMENT ON COLUMN pg_tls_expiry.remaining_seconds IS
+'the same in seconds, for monitoring';
+
+-- It names the server's own certificate and lists, and why a file cannot be read.
+REVOKE ALL ON FUNCTION pg_tls_expiry() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_tls_expiry() TO pg_monitor;
+REVOKE ALL ON pg_tls_expiry FROM PUBLIC;
+GRANT SELECT ON pg_tls_expiry TO pg_monitor;
+
 --
 -- The policies that are set
 --
@@ -89,6 +199,16 @@ AS 'MODULE_PATHNAME', 'pg_cert_policy_for';
 
 COMMENT ON FUNCTION pg_cert_policy_for(pg_catalog.name, pg_catalog.name) IS
 'the policies that a login of the role into the database meets, of which each must accept. The database is the current one unless given; empty stands for physical replication, which has none. kind: role, group, database or default. name: whose policy, null for the default. through: for a group, the groups by which the role belongs to it, empty if directly. mode: enforce, log (recorded only) or off. local: peer, allow or reject, what it does with Unix-domain sockets. valid, problem: as in pg_cert_policies. An exempt role shows that label alone; one in exempt_roles shows nothing. No row if an argument is null. Raises undefined_object or undefined_database if role or database do not exist';
+
+CREATE FUNCTION pg_cert_policy_export()
+RETURNS SETOF pg_catalog.text
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pg_cert_policy_export';
+
+COMMENT ON FUNCTION pg_cert_policy_export() IS
+'every certificate policy as SQL, one line each, to be run by a superuser. It restores what pg_dumpall leaves out: the labels of the databases postgres and template1, and default_policy. A policy that cannot be set again, because it cannot be read, is a comment. Not to be run in a single transaction if there is a default_policy. For superusers';
+
+REVOKE ALL ON FUNCTION pg_cert_policy_export() FROM PUBLIC;
 
 --
 -- The dry run

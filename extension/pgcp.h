@@ -195,12 +195,26 @@ extern PgcertLink pgcp_session_link(Port *port, int *tls_version);
 extern PgcertFacts *pgcp_session_facts(Port *port, const char **problem);
 extern STACK_OF(X509_NAME) *pgcp_session_ca_names(Port *port);
 extern bool *pgcp_store_trusts(X509_STORE *store, STACK_OF(X509) *chain);
+extern STACK_OF(X509) *pgcp_session_trusted(Port *port);
+extern bool pgcp_certificate_same(X509 *a, X509 *b);
 extern char *pgcp_openssl_error(void);
 
 /* ca_file.c */
 extern STACK_OF(X509_NAME) *pgcp_ca_file_names(void);
 extern void pgcp_ca_file_check(const char *setting, const char *path);
+extern char *pgcp_file_problem(const char *path, int *sqlerrcode);
+extern bool pgcp_may_see_file_errors(void);
 extern void pgcp_ca_file_report(const char *setting, const char *path);
+
+/* pem_file.c */
+typedef struct PgcpPemFile
+{
+	STACK_OF(X509) *certificates;	/* NULL if there is a problem */
+	STACK_OF(X509_CRL) *crls;
+	char	   *problem;		/* a sentence */
+} PgcpPemFile;
+
+extern PgcpPemFile *pgcp_pem_file_read(const char *path);
 
 /* chain.c */
 typedef struct PgcpChain
@@ -214,6 +228,7 @@ typedef struct PgcpChain
 
 typedef struct PgcpVerifier PgcpVerifier;	/* an SSL_CTX, to those who look */
 
+extern int	pgcp_security_level(void);
 extern PgcpVerifier *pgcp_verifier_new(void);
 extern PgcpChain *pgcp_chain_verify(PgcpVerifier *verifier,
 									STACK_OF(X509) *certificates,

@@ -37,8 +37,8 @@ pgcp_openssl_error(void)
 }
 
 /* Same bytes?  A certificate that cannot be encoded equals none. */
-static bool
-same_certificate(X509 *a, X509 *b)
+bool
+pgcp_certificate_same(X509 *a, X509 *b)
 {
 	unsigned char *a_der = NULL;
 	unsigned char *b_der = NULL;
@@ -67,7 +67,7 @@ store_contains(X509_STORE *store, X509 *certificate)
 		/* NULL for CRLs */
 		X509	   *trusted = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
 
-		if (trusted != NULL && same_certificate(trusted, certificate))
+		if (trusted != NULL && pgcp_certificate_same(trusted, certificate))
 			return true;
 	}
 	return false;
@@ -161,4 +161,36 @@ STACK_OF(X509_NAME) *
 pgcp_session_ca_names(Port *port)
 {
 	return SSL_get_client_CA_list(port->ssl);
+}
+
+/*
+ * The certificates that this session's server trusts: what ssl_ca_file held
+ * when it was loaded.  The stack is held by the current memory context.
+ */
+STACK_OF(X509) *
+pgcp_session_trusted(Port *port)
+{
+	PgcpHold   *hold = pgcp_hold(pgcp_free_certificates);
+	X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(port->ssl));
+	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+
+	hold->object = sk_X509_new_null();
+	for (int i = 0; hold->object != NULL && i < sk_X509_OBJECT_num(objects); i++)
+	{
+		X509	   *trusted = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+		if (trusted == NULL)
+			continue;			/* a CRL */
+		X509_up_ref(trusted);
+		if (!sk_X509_push(hold->object, trusted))
+		{
+			X509_free(trusted);
+			pgcp_release(hold);
+		}
+	}
+	if (hold->object == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	return hold->object;
 }

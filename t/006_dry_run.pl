@@ -63,6 +63,7 @@ my $srv = CertPolicy::Server->new(
 	pki => $pki,
 	ca_file => $pki->concat('trusted.crt', map { $_->{cert} } $ca1, $ca2, $twin, $listed),
 	server_cert => $pki->server($ca1),
+	conf => "ssl_ciphers = 'HIGH:!aNULL:\@SECLEVEL=2'\n",
 	hba => [ 'local all all trust', 'host all all 127.0.0.1/32 trust' ]);
 
 $srv->sql(<<'SQL');
@@ -191,6 +192,21 @@ my @cases = (
 
 	[ alice => qq{cn=%role eku=clientAuth ca="$ca1_name" max_lifetime=90d tls=1.2}, '' ],
 	[ bob => 'cn=alice or cn=bob eku=1.2.3.4', '' ],
+	[ int => qq{ca="$ca1_name" issuer="CN=int,O=IDO" key_type=EC}, '' ],
+	[ listed => "ca=\"$ca1_name\" ca_key_sha256!=$zeros", '' ],
+	[ listed => 'ca!="CN=listed,O=IDO"', 'ca: ' ],
+	[ alice => 'eku=clientAuth,serverAuth', '' ],
+	[ alice => 'eku=clientAuth eku=serverAuth', 'eku: required "serverAuth"' ],
+	[ alice => 'eku!=serverAuth', '' ],
+	[ alice => 'cn=alice,bob cn!=b*', '' ],
+	[ alice => 'serial!=0BADCAFE', 'serial: ' ],
+	[ alice => "key_sha256!=$zeros", '' ],
+	[ alice => "key_sha256!=$alice_key,$zeros", 'key_sha256: ' ],
+	[ alice => 'policy_oid!=1.3.6.1.4.1.99999.2', 'policy_oid: ' ],
+	[ ed => 'min_security_bits=128', '' ],
+	[ ed => 'min_security_bits=129', 'min_security_bits: ' ],
+	[ none => 'cn!=bob', 'no certificate' ],
+	[ none => 'mode=enforce local=allow any', 'no certificate' ],
 	[ bob => 'cn=alice or cn=bob eku=serverAuth', 'alternative 1: cn: required "alice", found "bob"; alternative 2: eku: ' ],
 
 	[ expired => 'any', 'TLS: certificate has expired' ],

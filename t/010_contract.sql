@@ -22,6 +22,9 @@ INSERT INTO wanted VALUES
 ('pg_cert_policy_check(name,text,name,text,timestamp with time zone,text)',
  'role name, certificate text, database name DEFAULT NULL::name, tls text DEFAULT NULL::text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, policy text DEFAULT NULL::text, OUT kind text, OUT policy_of text, OUT alternative integer, OUT clause text, OUT required text, OUT found text, OUT holds boolean', 'SETOF record',
  'v', 's', false, 'pg_monitor'),
+('pg_cert_policy_export()',
+ '', 'SETOF text',
+ 's', 's', false, 'nobody'),
 ('pg_cert_policy_for(name,name)',
  'role name, database name DEFAULT current_database(), OUT kind text, OUT name name, OUT through name[], OUT policy text, OUT mode text, OUT local text, OUT valid boolean, OUT problem text', 'SETOF record',
  's', 's', true, 'PUBLIC'),
@@ -40,6 +43,12 @@ INSERT INTO wanted VALUES
 ('pg_stat_cert_policy_reset()',
  '', 'void',
  'v', 's', false, 'nobody'),
+('pg_tls_expiry()',
+ 'OUT setting text, OUT subject text, OUT not_after timestamp with time zone', 'SETOF record',
+ 'v', 's', false, 'pg_monitor'),
+('pg_trusted_cas()',
+ 'OUT "position" integer, OUT subject text, OUT subject_der bytea, OUT issuer text, OUT serial text, OUT not_before timestamp with time zone, OUT not_after timestamp with time zone, OUT cert_sha256 text, OUT key_sha256 text, OUT key_id text, OUT key_type text, OUT security_bits integer, OUT self_signed boolean, OUT announced boolean, OUT can_anchor boolean, OUT certificate bytea, OUT problems text[]', 'SETOF record',
+ 'v', 'r', false, 'PUBLIC'),
 ('pg_trusted_ca_names()',
  'OUT "position" integer, OUT name text, OUT name_der bytea, OUT source text', 'SETOF record',
  'v', 'r', false, 'PUBLIC');
@@ -54,6 +63,10 @@ INSERT INTO wanted_views VALUES
  'time,role,database,address,policy,clause,required,found,cert_sha256,enforced'),
 ('pg_cert_sessions', 'PUBLIC',
  'pid,role,database,subject,issuer,sans,ekus,serial,cert_sha256,key_sha256,not_after,remaining,chain_kept,accepted_now,reason'),
+('pg_tls_expiry', 'pg_monitor',
+ 'setting,subject,not_after,remaining,remaining_seconds'),
+('pg_trusted_cas', 'PUBLIC',
+ 'position,subject,subject_der,issuer,serial,not_before,not_after,cert_sha256,key_sha256,key_id,key_type,security_bits,self_signed,announced,can_anchor,certificate,problems'),
 ('pg_stat_cert_policy', 'pg_monitor',
  'role,database,accepted,rejected,would_reject,last_rejected,last_reason');
 
