@@ -1,0 +1,386 @@
+# The documentation tells the truth: every command in it is run, and every
+# output that it shows is compared with what comes out.  How blocks are marked
+# is said in lib/CertPolicy/Docs.pm.
+#
+# Each set-up is a folder with certificates and servers of its own.  In the
+# pages the folder is /home/me, the server's data directory /var/lib/postgresql/data,
+# its port 5432 and its log postgresql.log; the name db.example.com is its own.
+#
+#	prove t/200_docs.pl :: client security		only these pages
+#	DOCS_FILL=1 prove t/200_docs.pl				replaces outputs that are "?" in
+#												the page by what comes out
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use CertPolicy::Docs;
+use CertPolicy::PKI;
+use CertPolicy::Server;
+use Cwd qw(abs_path);
+use File::Basename qw(basename dirname);
+use File::Temp ();
+use IPC::Run ();
+use POSIX ();
+use Test::More;
+
+my $root = dirname($FindBin::RealBin);
+my @pages = (
+	(grep { -e && slurp($_) =~ /<!-- test: / } map { "$root/$_.md" } qw(README CONTRIBUTING)),
+	sort glob("$root/docs/*.md"));
+my %count;
+my $world;			# the set-up: { folder, servers, on, env }
+my $n_worlds = 0;
+my $page;			# the name of the page
+my $ido = '/C=CA/ST=BC/L=VAN/O=IDO/OU=DEV';
+
+@pages = grep { my $p = $_; grep { basename($p) eq "$_.md" } @ARGV } @pages
+  if @ARGV;
+ok(@pages > 0, 'there are pages');
+foreach my $path (@pages)
+{
+	my $text = slurp($path);
+
+	$page = basename($path);
+	run_block($path, $_) foreach CertPolicy::Docs::blocks($text);
+	end_world();
+}
+diag(join ', ', map { "$count{$_} $_" } sort keys %count);
+done_testing();
+
+# ---------------------------------------------------------------------------
+# Blocks
+# ---------------------------------------------------------------------------
+
+sub run_block
+{
+	my ($path, $block) = @_;
+	my $kind = $block->{kind};
+	my $name = "$page:$block->{line} $kind";
+	my %do = (
+		setup => sub { end_world(); setup($block->{body}) },
+		on => sub { $world->{on} = $block->{body} },
+		file => sub { spit(here($block->{argument}), here("$block->{body}\n")) },
+		conf => sub { conf($block) },
+		hba => sub { server()->hba(split /\n/, $block->{body}); server()->reload },
+		policy => sub {
+			server()->sql("select from pg_cert_policy_check('alice', null::text,"
+				  . " policy => \$\$$block->{body}\$\$)");
+		},
+		skip => sub { note("$name: $block->{argument}") });
+
+	$count{ $block->{hidden} ? "unseen $kind" : $kind }++;
+	if ($kind eq 'sql')
+	{
+		run_sql($path, $block, $name);
+	}
+	elsif ($kind eq 'console' || $kind eq 'sh')
+	{
+		run_console($path, $block, $name);
+	}
+	elsif ($do{$kind} && ($world || $kind =~ /^(setup|skip)$/))
+	{
+		ok(eval { $do{$kind}->(); 1 }, $name) || diag($@);
+	}
+	else
+	{
+		fail("$name: this block has no mark");
+	}
+	return;
+}
+
+sub run_sql
+{
+	my ($path, $block, $name) = @_;
+	my $wants = $block->{wants};
+	my ($status, $got) = command(
+		[ 'psql', '-XqU', 'postgres', '-d', 'postgres',
+			'-P', 'footer=off', '-P', 'pager=off',
+			defined $wants && !$block->{fails} ? () : ('-v', 'ON_ERROR_STOP=1') ],
+		here($block->{body}),
+		PGHOST => server()->node->host, PGHOSTADDR => undef,
+		PGPORT => server()->port);
+
+	verdict($path, $block, $name, $wants, $status, $got);
+	return;
+}
+
+sub run_console
+{
+	my ($path, $block, $name) = @_;
+	my @commands = $block->{hidden}
+	  ? { command => "set -e\n$block->{body}" }
+	  : CertPolicy::Docs::commands($block->{body});
+
+	fail("$name: there is no command in it") unless @commands;
+	foreach my $one (@commands)
+	{
+		my ($status, $got);
+
+		# what another process writes to a log may take a moment
+		for my $try (1 .. $one->{command} =~ /^(tail|grep) / ? 50 : 1)
+		{
+			select undef, undef, undef, 0.1 if $try > 1;
+			($status, $got) = shell($one->{command});
+			last if !defined $one->{wants}
+			  || CertPolicy::Docs::agrees($one->{wants}, $got);
+		}
+		verdict($path, $block, "$name: $one->{command}", $one->{wants},
+			$status, $got);
+	}
+	return;
+}
+
+sub verdict
+{
+	my ($path, $block, $name, $wants, $status, $got) = @_;
+
+	if ($ENV{DOCS_FILL} && defined $wants && $wants eq '?')
+	{
+		my $text = slurp($path);
+
+		$got = $1 if $got =~ /\A\n*(.*?)\s*\z/s;
+		$got =~ s/[ \t]+$//mg;
+		$text =~ s/^(\h*)\?$/join "\n", map { "$1$_" } split m!\n!, $got/me;
+		spit($path, $text);
+		return;
+	}
+	$name =~ s/\n.*/.../s;
+	if ($block->{fails})
+	{
+		isnt($status, 0, "$name fails") || diag($got);
+	}
+	elsif (!defined $wants)
+	{
+		is($status, 0, $name) || diag($got);
+	}
+	if (defined $wants)
+	{
+		ok(CertPolicy::Docs::agrees($wants, $got), "$name: as shown")
+		  || diag("shown:\n$wants\nfound:\n$got");
+	}
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# Running things
+# ---------------------------------------------------------------------------
+
+# What is in the page, for this set-up; and back.
+sub here
+{
+	my ($text) = @_;
+	my $data = server()->node->data_dir;
+
+	$text =~ s!/var/lib/postgresql/data!$data!g;
+	$text =~ s!/home/me\b!$world->{folder}!g;
+	return $text;
+}
+
+sub there
+{
+	my ($text) = @_;
+
+	foreach my $srv (values %{ $world->{servers} })
+	{
+		my ($data, $port) = ($srv->node->data_dir, $srv->port);
+
+		$text =~ s!\Q$data\E!/var/lib/postgresql/data!g;
+		$text =~ s!\b$port\b!5432!g;
+	}
+	$text =~ s!\Q$world->{folder}\E!/home/me!g;
+	return $text;
+}
+
+# In bash; the folder and the variables are kept for the next command.
+sub shell
+{
+	my ($command) = @_;
+	my $state = "$world->{folder}/.state";
+
+	return command(
+		[ 'bash', '-c', "[ -e $state ] && . $state\n" . here($command)
+			  . "\nstatus=\$?\n{ export -p; printf 'cd %q\\n' \"\$PWD\"; } >$state; exit \$status" ],
+		'');
+}
+
+sub command
+{
+	my ($command, $stdin, %env) = @_;
+	my $out = '';
+
+	local %ENV = %ENV;
+	delete @ENV{ grep { /^PG/ && !/^PG_/ && $_ ne 'PGCERTSEL' } keys %ENV };
+	%ENV = (%ENV, %{ $world->{env} }, %env);
+	delete @ENV{ grep { !defined $env{$_} } keys %env };
+	my $folder = $world->{folder};
+	my $harness = IPC::Run::start($command, '<', \$stdin, '>&', \$out,
+		init => sub { chdir $folder },
+		IPC::Run::timeout(120, name => 'command'));
+	$harness->finish;
+	return ($harness->full_result(0), there($out));
+}
+
+sub server
+{
+	return $world->{servers}{ $world->{on} };
+}
+
+sub conf
+{
+	my ($block) = @_;
+
+	server()->conf(here("$block->{body}\n"));
+	$block->{argument} eq 'restart' ? server()->restart : server()->reload;
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# Set-ups
+# ---------------------------------------------------------------------------
+
+sub setup
+{
+	my ($name) = @_;
+	my %setups = (server => \&setup_server, empty => \&setup_empty);
+
+	die "there is no set-up \"$name\"\n" unless $setups{$name};
+	my $folder = abs_path(
+		File::Temp::tempdir('docs_XXXXXX', TMPDIR => 1, CLEANUP => 1));
+	my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
+	my $stage = $ENV{PG_CERT_POLICY_STAGE} // '';
+
+	mkdir "$folder/.bin";
+	symlink $pgcertsel, "$folder/.bin/pgcertsel" if $pgcertsel =~ m!/!;
+	$world = {
+		folder => $folder,
+		env => {
+			HOME => $folder,
+			PATH => "$folder/.bin:$ENV{PATH}",
+			LC_ALL => 'C.UTF-8',
+			TZ => 'UTC',
+			PGCONNECT_TIMEOUT => 30,
+			PGHOSTADDR => '127.0.0.1',
+			PKG_CONFIG_PATH => "$stage/usr/local/lib/pkgconfig",
+			PKG_CONFIG_SYSROOT_DIR => $stage,
+			LD_LIBRARY_PATH => "$stage/usr/local/lib",
+		},
+	};
+	$setups{$name}->();
+	$world->{env}{PGPORT} = server()->port;
+	symlink abs_path(server()->node->logfile), "$folder/postgresql.log";
+	return;
+}
+
+# The options that all servers have.
+sub new_server
+{
+	my ($name, %opt) = @_;
+
+	$n_worlds++;
+	$world->{servers}{$name} = CertPolicy::Server->new(
+		"docs$n_worlds",
+		%opt,
+		conf => "log_connections = off\nlog_disconnections = off\n"
+		  . "log_line_prefix = ''\ntimezone = 'UTC'\n" . ($opt{conf} // ''));
+	$world->{on} //= $name;
+	return $world->{servers}{$name};
+}
+
+# A server that knows nothing of certificates.
+sub setup_empty
+{
+	new_server('db', preload => 0, hba => ['local all all trust']);
+	return;
+}
+
+# A server that trusts rootCA1 and rootCA2, and certificates of both in certs/:
+# alice and bob of rootCA1, other_alice of rootCA2, forged_alice of an
+# intermediate that rootCA2 named "rootCA1".
+sub setup_server
+{
+	my $certs = "$world->{folder}/certs";
+	my $ca = "$world->{folder}/ca";
+	my $pki = CertPolicy::PKI->new("$world->{folder}/.pki");
+	my $one = $pki->root('rootCA1', subject => "$ido/CN=rootCA1");
+	my $two = $pki->root('rootCA2', subject => "$ido/CN=rootCA2");
+	my $int = $pki->intermediate('clients', issuer => $one,
+		subject => '/O=IDO/CN=Client CA');
+	my $fake = $pki->intermediate('fake', issuer => $two, subject => "$ido/CN=rootCA1");
+	my %leaf = (
+		alice => { issuer => $int, days => 90, not_before => gmt(-86400),
+			san => 'DNS:laptop.example.com,email:alice@example.com,URI:spiffe://example.com/people/alice,IP:192.0.2.7',
+			serial => '1A2B3C', ext => ['certificatePolicies = 1.3.6.1.4.1.99999.1'] },
+		bob => { issuer => $one },
+		alice_2 => { issuer => $two, subject => '/CN=alice' },
+		alice_fake => { issuer => $fake, subject => '/CN=alice' },
+		server => { eku => 'serverAuth', issuer => $one, subject => '/CN=db.example.com',
+			san => 'DNS:db.example.com,DNS:localhost,IP:127.0.0.1' });
+
+	mkdir $certs;
+	mkdir $ca;
+	$world->{pki} = $pki;
+	foreach my $name (sort keys %leaf)
+	{
+		my $made = $pki->leaf($name, eku => 'clientAuth', ku => 'digitalSignature',
+			%{ $leaf{$name} });
+
+		$leaf{$name} = $made;
+		next if $name eq 'server';
+		spit("$certs/$name.crt", slurp($made->{chain}));
+		spit("$certs/$name.key", slurp($made->{key}));
+		chmod 0600, "$certs/$name.key";
+	}
+	spit("$ca/rootCA1.crt", slurp($one->{cert}));
+	spit("$ca/rootCA2.crt", slurp($two->{cert}));
+	spit("$ca/both.crt", slurp($one->{cert}) . slurp($two->{cert}));
+	new_server(
+		'db',
+		pki => $pki,
+		ca_file => "$ca/both.crt",
+		server_cert => $leaf{server},
+		hba => [
+			'local   all all trust',
+			'hostssl all all 127.0.0.1/32 trust clientcert=verify-ca' ]);
+	server()->sql('create extension pg_cert_policy');
+	server()->sql("create role $_ login") foreach qw(alice bob);
+	return;
+}
+
+sub gmt
+{
+	my ($offset) = @_;
+
+	return POSIX::strftime('%Y%m%d%H%M%SZ', gmtime(time + $offset));
+}
+
+sub end_world
+{
+	if ($world)
+	{
+		$_->stop foreach values %{ $world->{servers} };
+	}
+	undef $world;
+	return;
+}
+
+sub slurp
+{
+	my ($path) = @_;
+
+	open my $file, '<:raw', $path or die "could not read $path: $!\n";
+	local $/ = undef;
+	return <$file> // '';
+}
+
+sub spit
+{
+	my ($path, $bytes) = @_;
+
+	$path = "$world->{folder}/$path" if $path !~ m!^/!;
+	open my $file, '>:raw', $path or die "could not write $path: $!\n";
+	print $file $bytes;
+	close $file or die "could not write $path: $!\n";
+	return;
+}
