@@ -528,8 +528,7 @@ check_policy(Case *c, const PgcertPolicy *policy, const PgcertFacts *facts)
 
 	if (policy->exempt)
 		return;
-	verdict = pgcert_judge(policy, facts, role != NULL ? role : "",
-						   c->judging->now);
+	verdict = pgcert_judge(policy, facts, role, c->judging->now);
 	if (verdict != NULL)
 		words = pgcert_verdict_reason(verdict);
 	if (verdict == NULL || words == NULL)

@@ -229,18 +229,15 @@ truth_or(PgcertTruth a, PgcertTruth b)
 }
 
 /* The one row of a connection without a certificate, and of 'any'. */
-static bool
+static void
 judge_certificate(PgcertVerdict *verdict, const PgcertFacts *facts)
 {
 	PgcertRow  *row = &verdict->rows[verdict->n_rows++];
 
 	row->clause = "certificate";
-	row->required = strdup("a verified certificate");
-	row->found = strdup(pgcert_words_certificate(facts));
 	row->truth = facts->link == PGCERT_LINK_TLS && facts->has_certificate ?
 		PGCERT_TRUE : PGCERT_FALSE;
 	verdict->truth = row->truth;
-	return row->required != NULL && row->found != NULL;
 }
 
 static bool
@@ -257,10 +254,8 @@ judge_alternative(PgcertVerdict *verdict, const PgcertPolicy *policy, size_t num
 
 		row->alternative = number + 1;
 		row->clause = pgcert_clause_name(clause->kind);
-		row->required = pgcert_words_required(clause, role);
-		row->found = pgcert_words_found(clause->kind, facts, now);
-		if (row->required == NULL || row->found == NULL ||
-			!judge_clause(clause, facts, role, now, &row->truth))
+		row->asked = clause;
+		if (!judge_clause(clause, facts, role, now, &row->truth))
 			return false;
 		all = truth_and(all, row->truth);
 	}
@@ -278,6 +273,9 @@ pgcert_judge(const PgcertPolicy *policy, const PgcertFacts *facts,
 
 	if (verdict == NULL)
 		return NULL;
+	verdict->facts = facts;
+	verdict->role = role;
+	verdict->now = now;
 	verdict->truth = policy->exempt ? PGCERT_TRUE : PGCERT_FALSE;
 	if (policy->exempt)
 		return verdict;
@@ -287,7 +285,7 @@ pgcert_judge(const PgcertPolicy *policy, const PgcertFacts *facts,
 	if (verdict->rows == NULL)
 		ok = false;
 	else if (policy->any || facts->link != PGCERT_LINK_TLS || !facts->has_certificate)
-		ok = judge_certificate(verdict, facts);
+		judge_certificate(verdict, facts);
 	else
 	{
 		for (size_t a = 0; ok && a < policy->n_alternatives; a++)
@@ -306,13 +304,44 @@ pgcert_verdict_free(PgcertVerdict *verdict)
 {
 	if (verdict == NULL)
 		return;
-	for (size_t i = 0; i < verdict->n_rows; i++)
-	{
-		free(verdict->rows[i].required);
-		free(verdict->rows[i].found);
-	}
 	free(verdict->rows);
 	free(verdict);
+}
+
+char *
+pgcert_row_required(const PgcertVerdict *verdict, size_t row)
+{
+	const PgcertClause *asked = verdict->rows[row].asked;
+
+	if (asked == NULL)
+		return strdup("a verified certificate");
+	return pgcert_words_required(asked, verdict->role);
+}
+
+char *
+pgcert_row_found(const PgcertVerdict *verdict, size_t row)
+{
+	const PgcertClause *asked = verdict->rows[row].asked;
+
+	if (asked == NULL)
+		return strdup(pgcert_words_certificate(verdict->facts));
+	return pgcert_words_found(asked->kind, verdict->facts, verdict->now);
+}
+
+/* "ca: required ..., found ..."; false when memory is out. */
+static bool
+add_row_words(PgcertBuf *buf, const PgcertVerdict *verdict, size_t row)
+{
+	char	   *required = pgcert_row_required(verdict, row);
+	char	   *found = pgcert_row_found(verdict, row);
+	bool		ok = required != NULL && found != NULL;
+
+	if (ok)
+		pgcert_buf_printf(buf, "%s: required %s, found %s",
+						  verdict->rows[row].clause, required, found);
+	free(required);
+	free(found);
+	return ok;
 }
 
 char *
@@ -330,7 +359,7 @@ pgcert_verdict_reason(const PgcertVerdict *verdict)
 			continue;
 		if (row->alternative == 0)
 		{
-			pgcert_buf_text(&buf, row->found);
+			pgcert_buf_text(&buf, pgcert_words_certificate(verdict->facts));
 			continue;
 		}
 		if (row->alternative == told)
@@ -340,8 +369,11 @@ pgcert_verdict_reason(const PgcertVerdict *verdict)
 		told = row->alternative;
 		if (last > 1)
 			pgcert_buf_printf(&buf, "alternative %zu: ", row->alternative);
-		pgcert_buf_printf(&buf, "%s: required %s, found %s",
-						  row->clause, row->required, row->found);
+		if (!add_row_words(&buf, verdict, i))
+		{
+			pgcert_buf_free(&buf);
+			return NULL;
+		}
 	}
 	return pgcert_buf_take(&buf);
 }

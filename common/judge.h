@@ -33,10 +33,7 @@ typedef struct PgcertRow
 {
 	size_t		alternative;	/* from 1; 0 for "certificate" */
 	const char *clause;			/* clause name, or "certificate" */
-	char	   *required;		/* what the policy asks, %role put in */
-	char	   *found;			/* the fact, escaped; or "no TLS", "GSS
-								 * encryption", "no certificate", "absent",
-								 * "malformed", "ambiguous", "not known" */
+	const PgcertClause *asked;	/* NULL for "certificate" */
 	PgcertTruth truth;
 } PgcertRow;
 
@@ -45,17 +42,32 @@ typedef struct PgcertVerdict
 	PgcertTruth truth;			/* TRUE if some alternative holds */
 	PgcertRow  *rows;
 	size_t		n_rows;
+
+	/* what was judged, borrowed, for those who want it in words */
+	const PgcertFacts *facts;
+	const char *role;
+	int64_t		now;
 } PgcertVerdict;
 
 /*
- * Judges every clause.  role is the name that %role stands for; now is in
- * seconds since 1970.  An 'exempt' policy is TRUE without rows.  NULL when
- * memory is out or OpenSSL fails, which callers take as a refusal.
+ * Judges every clause.  role is the name that %role stands for, NULL if it is
+ * not known; now is in seconds since 1970.  An 'exempt' policy is TRUE without
+ * rows.  NULL when memory is out, which callers take as a refusal.  Policy,
+ * facts and role must outlive the verdict.
  */
 extern PgcertVerdict *pgcert_judge(const PgcertPolicy *policy,
 								   const PgcertFacts *facts,
 								   const char *role, int64_t now);
 extern void pgcert_verdict_free(PgcertVerdict *verdict);
+
+/*
+ * A row in words: what the policy asks, %role put in; and the fact, escaped,
+ * or "no TLS", "GSS encryption", "no certificate", "absent", "malformed",
+ * "ambiguous", "not known".  The caller frees them; NULL only when memory is
+ * out.  Most logins are accepted, and need no words.
+ */
+extern char *pgcert_row_required(const PgcertVerdict *verdict, size_t row);
+extern char *pgcert_row_found(const PgcertVerdict *verdict, size_t row);
 
 /*
  * Why not, in one line: for each alternative the first clause that does not

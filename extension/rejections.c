@@ -110,8 +110,10 @@ pgcp_rejections_add(Port *port, const PgcpRole *role,
 			continue;
 		told = row->alternative;
 		strlcpy(entry.clause, row->clause, sizeof(entry.clause));
-		pgcp_copy_utf8(entry.required, row->required, sizeof(entry.required));
-		pgcp_copy_utf8(entry.found, row->found, sizeof(entry.found));
+		pgcp_copy_utf8(entry.required, pgcp_take_text(pgcert_row_required(verdict, i)),
+					   sizeof(entry.required));
+		pgcp_copy_utf8(entry.found, pgcp_take_text(pgcert_row_found(verdict, i)),
+					   sizeof(entry.found));
 		add_entry(&entry);
 	}
 }

@@ -210,7 +210,9 @@ check_policy(FunctionCallInfo fcinfo, const Trial *trial,
 		PgcertRow  *row = &verdict->rows[i];
 
 		put_row(fcinfo, "clause", owner, row->alternative, row->clause,
-				row->required, row->found, row->truth == PGCERT_TRUE);
+				pgcp_take_text(pgcert_row_required(verdict, i)),
+				pgcp_take_text(pgcert_row_found(verdict, i)),
+				row->truth == PGCERT_TRUE);
 	}
 }
 

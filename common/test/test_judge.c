@@ -274,6 +274,7 @@ main(void)
 		PgcertError error;
 		PgcertPolicy *policy = pgcert_policy_parse("cn=%role", &error);
 		PgcertVerdict *verdict = pgcert_judge(policy, people[ALICE], "*", NOW);
+		char	   *required;
 
 		ok(verdict->truth == PGCERT_FALSE, "a role named * is no wildcard");
 		pgcert_verdict_free(verdict);
@@ -281,7 +282,9 @@ main(void)
 		ok(verdict->truth == PGCERT_UNKNOWN, "without a role %%role is unknown");
 		pgcert_verdict_free(verdict);
 		verdict = pgcert_judge(policy, people[ALICE], "a\nb", NOW);
-		is(verdict->rows[0].required, "\"a\\0Ab\"", "a role's control characters are escaped");
+		required = pgcert_row_required(verdict, 0);
+		is(required, "\"a\\0Ab\"", "a role's control characters are escaped");
+		free(required);
 		pgcert_verdict_free(verdict);
 		pgcert_policy_free(policy);
 	}
