@@ -101,8 +101,11 @@ SQL
 subtest 'what cannot be set again is a comment' => sub {
 	$srv->sql(<<'SQL');
 set allow_system_table_mods = on;
+create role "two
+drop role bob;";
 update pg_shseclabel set label = E'cn=x\ndrop role bob;' where provider = 'pg_cert_policy' and objoid = 'alice'::regrole;
-insert into pg_shseclabel values ('pg_monitor'::regrole, 'pg_authid'::regclass, 'pg_cert_policy', 'any'),
+insert into pg_shseclabel values ((select oid from pg_authid where rolname like 'two%'), 'pg_authid'::regclass, 'pg_cert_policy', 'two'),
+	('pg_monitor'::regrole, 'pg_authid'::regclass, 'pg_cert_policy', 'any'),
 	(99999, 'pg_authid'::regclass, 'pg_cert_policy', 'any');
 SQL
 	my $export = $srv->sql('select pg_cert_policy_export()');
@@ -110,10 +113,12 @@ SQL
 	like($export, qr/^-- left out: the policy of role "pg_monitor", which cannot be set on a role of this name$/m,
 		'one of a pg_ role');
 	like($export, qr/^-- left out: the policy of role 99999, which does not exist$/m, 'one of nobody');
-	unlike($export, qr/^drop/m, 'no line of it runs away');
+	like($export, qr/^-- left out: the policy of role "two\\0Adrop role bob;", which cannot be read: .*$/m,
+		'one of a role whose name has a line of its own');
 	is(run_sql($srv, $export)->{status}, 0, 'the rest runs');
 	$srv->sql(q{set allow_system_table_mods = on;
 		delete from pg_shseclabel where provider = 'pg_cert_policy' and objoid in ('pg_monitor'::regrole, 99999)});
+	$srv->sql("drop role \"two\ndrop role bob;\"");
 	$srv->sql(q{security label for pg_cert_policy on role alice is 'cn=%role ca="CN=ca"'});
 	like($srv->try_sql('set role bob; select pg_cert_policy_export()')->{stderr},
 		qr/permission denied for function pg_cert_policy_export/, 'not for anybody');
