@@ -33,6 +33,7 @@ my %count;
 my $world;			# the set-up: { folder, servers, on, env }
 my $n_worlds = 0;
 my $page;			# the name of the page
+my $local = 'local all all peer map=me';	# whoever runs the test is postgres
 my $ido = '/C=CA/ST=BC/L=VAN/O=IDO/OU=DEV';
 
 @pages = grep { my $p = $_; grep { basename($p) eq "$_.md" } @ARGV } @pages
@@ -63,7 +64,7 @@ sub run_block
 		on => sub { $world->{on} = $block->{body} },
 		file => sub { spit(here($block->{argument}), here("$block->{body}\n")) },
 		conf => sub { conf($block) },
-		hba => sub { server()->hba(split /\n/, $block->{body}); server()->reload },
+		hba => sub { server()->hba($local, split /\n/, $block->{body}); server()->reload },
 		policy => sub {
 			server()->sql("select from pg_cert_policy_check('alice', null::text,"
 				  . " policy => \$\$$block->{body}\$\$)");
@@ -171,7 +172,7 @@ sub verdict
 sub here
 {
 	my ($text) = @_;
-	my $data = server()->node->data_dir;
+	my $data = abs_path(server()->node->data_dir);
 
 	$text =~ s!/var/lib/postgresql/data!$data!g;
 	$text =~ s!/home/me\b!$world->{folder}!g;
@@ -184,7 +185,7 @@ sub there
 
 	foreach my $srv (values %{ $world->{servers} })
 	{
-		my ($data, $port) = ($srv->node->data_dir, $srv->port);
+		my ($data, $port) = (abs_path($srv->node->data_dir), $srv->port);
 
 		$text =~ s!\Q$data\E!/var/lib/postgresql/data!g;
 		$text =~ s!\b$port\b!5432!g;
@@ -193,7 +194,7 @@ sub there
 	return $text;
 }
 
-# In bash; the folder and the variables are kept for the next command.
+# In bash; folder, umask and exported variables are kept for the next command.
 sub shell
 {
 	my ($command) = @_;
@@ -201,7 +202,7 @@ sub shell
 
 	return command(
 		[ 'bash', '-c', "[ -e $state ] && . $state\n" . here($command)
-			  . "\nstatus=\$?\n{ export -p; printf 'cd %q\\n' \"\$PWD\"; } >$state; exit \$status" ],
+			  . "\nstatus=\$?\n{ export -p; printf 'cd %q; umask %s\\n' \"\$PWD\" \$(umask); } >$state; exit \$status" ],
 		'');
 }
 
@@ -291,7 +292,7 @@ sub new_server
 # A server that knows nothing of certificates.
 sub setup_empty
 {
-	new_server('db', preload => 0, hba => ['local all all trust']);
+	new_server('db', preload => 0, hba => [$local]);
 	return;
 }
 
@@ -341,7 +342,7 @@ sub setup_server
 		ca_file => "$ca/both.crt",
 		server_cert => $leaf{server},
 		hba => [
-			'local   all all trust',
+			$local,
 			'hostssl all all 127.0.0.1/32 trust clientcert=verify-ca' ]);
 	server()->sql('create extension pg_cert_policy');
 	server()->sql("create role $_ login") foreach qw(alice bob);
