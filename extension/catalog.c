@@ -124,16 +124,18 @@ pgcp_groups_of_role(Oid oid)
 
 	for (;;)
 	{
+		Oid			member_oid = member ? member->oid : oid;
 		CatCList   *memberships;
 
 		memberships = SearchSysCacheList1(AUTHMEMMEMROLE,
-										  ObjectIdGetDatum(member ? member->oid : oid));
+										  ObjectIdGetDatum(member_oid));
 		for (int i = 0; i < memberships->n_members; i++)
 		{
 			HeapTuple	tuple = &memberships->members[i]->tuple;
-			Form_pg_auth_members form = (Form_pg_auth_members) GETSTRUCT(tuple);
+			Form_pg_auth_members form;
 			PgcpGroup  *group;
 
+			form = (Form_pg_auth_members) GETSTRUCT(tuple);
 			if (!pgcp_membership_counts(form) ||
 				list_member_oid(seen, form->roleid))
 				continue;
@@ -191,7 +193,11 @@ pgcp_database_name(Oid oid)
 							  criticalSharedRelcachesBuilt, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		name = pstrdup(NameStr(((Form_pg_database) GETSTRUCT(tuple))->datname));
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+
+		name = pstrdup(NameStr(form->datname));
+	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	return name;
@@ -223,11 +229,12 @@ PgcpLabel *
 pgcp_label_of_object(Oid class_oid, Oid object_oid)
 {
 	PgcpLabel  *label = NULL;
-	Relation	relation = table_open(SharedSecLabelRelationId, AccessShareLock);
+	Relation	relation;
 	ScanKeyData keys[3];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	relation = table_open(SharedSecLabelRelationId, AccessShareLock);
 	ScanKeyInit(&keys[0], Anum_pg_shseclabel_objoid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(object_oid));
 	ScanKeyInit(&keys[1], Anum_pg_shseclabel_classoid, BTEqualStrategyNumber,
@@ -249,11 +256,12 @@ List *
 pgcp_labels(void)
 {
 	List	   *labels = NIL;
-	Relation	relation = table_open(SharedSecLabelRelationId, AccessShareLock);
+	Relation	relation;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	relation = table_open(SharedSecLabelRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_shseclabel_provider, BTEqualStrategyNumber,
 				F_TEXTEQ, CStringGetTextDatum(PGCP_PROVIDER));
 	scan = systable_beginscan(relation, InvalidOid, false, NULL, 1, &key);

@@ -181,10 +181,10 @@ describe_chain(STACK_OF(X509) *chain)
 	initStringInfo(&words);
 	for (int i = 0; i < sk_X509_num(chain); i++)
 	{
-		X509	   *certificate = sk_X509_value(chain, i);
+		X509_NAME  *subject = X509_get_subject_name(sk_X509_value(chain, i));
 
 		appendStringInfo(&words, "%s\"%s\"", i > 0 ? " <- " : "",
-						 pgcp_take_text(pgcert_name_text(X509_get_subject_name(certificate))));
+						 pgcp_take_text(pgcert_name_text(subject)));
 	}
 	return words.data;
 }
@@ -196,12 +196,14 @@ describe_error(X509_STORE_CTX *context)
 	X509	   *culprit = X509_STORE_CTX_get_current_cert(context);
 	const char *what =
 		X509_verify_cert_error_string(X509_STORE_CTX_get_error(context));
+	X509_NAME  *subject;
 
 	if (culprit == NULL)
 		return pstrdup(what);
+	subject = X509_get_subject_name(culprit);
 	return psprintf("%s (at depth %d: \"%s\")", what,
 					X509_STORE_CTX_get_error_depth(context),
-					pgcp_take_text(pgcert_name_text(X509_get_subject_name(culprit))));
+					pgcp_take_text(pgcert_name_text(subject)));
 }
 
 /* TLS itself bounds the message that carries the chain. */

@@ -18,8 +18,8 @@ pgcp_text_from_utf8(const char *utf8)
 {
 	StringInfoData escaped;
 
-	if (GetDatabaseEncoding() == PG_UTF8 && pg_verify_mbstr(PG_UTF8, utf8,
-															strlen(utf8), true))
+	if (GetDatabaseEncoding() == PG_UTF8 &&
+		pg_verify_mbstr(PG_UTF8, utf8, strlen(utf8), true))
 		return cstring_to_text(utf8);
 
 	initStringInfo(&escaped);

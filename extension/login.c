@@ -228,7 +228,8 @@ pgcp_login_rejection(Port *port, const PgcpRole *role, Oid database_oid,
 		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
 		bool		of_database = policy->kind == PGCP_POLICY_DATABASE;
 
-		if ((trial->class_oid == AuthIdRelationId && trial->object_oid == role->oid) ||
+		if ((trial->class_oid == AuthIdRelationId &&
+			 trial->object_oid == role->oid) ||
 			(of_database == (trial->class_oid == DatabaseRelationId) &&
 			 policy->object_oid == trial->object_oid))
 			concerned = lappend(concerned, policy);

@@ -95,7 +95,8 @@ pgcp_pem_file_read(const char *path)
 	pgcp_release(bio);
 	ERR_clear_error();
 
-	if (sk_X509_num(certificates->object) == 0 && sk_X509_CRL_num(crls->object) == 0)
+	if (sk_X509_num(certificates->object) == 0 &&
+		sk_X509_CRL_num(crls->object) == 0)
 	{
 		file->problem = psprintf("File \"%s\" holds no certificate and no revocation list in PEM.",
 								 path);

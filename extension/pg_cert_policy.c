@@ -41,7 +41,7 @@ _PG_init(void)
 	}
 }
 
-/* Was the library loaded by shared_preload_libraries, so that it sees logins? */
+/* Loaded by shared_preload_libraries, so that it sees logins? */
 bool
 pgcp_is_preloaded(void)
 {

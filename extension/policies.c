@@ -188,7 +188,7 @@ pgcp_policies_for(const PgcpRole *role, Oid database_oid,
 		/* it lifts what binds the group's own logins, not its members' */
 		if (policy->parsed != NULL && policy->parsed->exempt)
 			continue;
-		for (PgcpGroup *step = group->member; step != NULL; step = step->member)
+		for (PgcpGroup *step = group->member; step; step = step->member)
 			policy->through = lcons(role_name(step->oid), policy->through);
 		set->policies = lappend(set->policies, policy);
 	}
@@ -235,7 +235,7 @@ pgcp_policy_is_enforced(const PgcpPolicy *policy)
 	return policy->parsed == NULL || policy->parsed->mode != PGCERT_MODE_LOG;
 }
 
-/* How it treats Unix-domain sockets: as it says itself, or as the server does. */
+/* How it treats Unix-domain sockets: its own setting, or the server's. */
 PgcertLocal
 pgcp_policy_local(const PgcpPolicy *policy)
 {

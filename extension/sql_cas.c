@@ -90,7 +90,8 @@ add_ca(TrustedCas *all, X509 *certificate, bool trusted, bool on_disk)
  * and the file has not.  Either stack may be NULL.
  */
 static void
-collect_cas(TrustedCas *all, STACK_OF(X509) *on_disk, STACK_OF(X509) *in_session)
+collect_cas(TrustedCas *all, STACK_OF(X509) *on_disk,
+			STACK_OF(X509) *in_session)
 {
 	int			n_on_disk = on_disk ? sk_X509_num(on_disk) : 0;
 	int			n_in_session = in_session ? sk_X509_num(in_session) : 0;
@@ -114,23 +115,28 @@ collect_cas(TrustedCas *all, STACK_OF(X509) *on_disk, STACK_OF(X509) *in_session
 	}
 }
 
-/* The names that are announced, and how much of a message they take. */
+/* How much of a handshake's message a list of names takes. */
+static long
+list_bytes(STACK_OF(X509_NAME) *names)
+{
+	long		total = 0;
+
+	for (int i = 0; names != NULL && i < sk_X509_NAME_num(names); i++)
+		total += 2 + i2d_X509_NAME(sk_X509_NAME_value(names, i), NULL);
+	return total;
+}
+
+/* The names that are announced. */
 static void
 measure_list(TrustedCas *all)
 {
 	if (all->in_session)
 	{
 		all->names = pgcp_session_ca_names(MyProcPort);
-		for (int i = 0; all->names != NULL && i < sk_X509_NAME_num(all->names); i++)
-			all->list_bytes += 2 + i2d_X509_NAME(sk_X509_NAME_value(all->names, i), NULL);
+		all->list_bytes = list_bytes(all->names);
 	}
 	else if (all->n_cas > 0)
-	{
-		STACK_OF(X509_NAME) *names = pgcp_ca_file_names();
-
-		for (int i = 0; names != NULL && i < sk_X509_NAME_num(names); i++)
-			all->list_bytes += 2 + i2d_X509_NAME(sk_X509_NAME_value(names, i), NULL);
-	}
+		all->list_bytes = list_bytes(pgcp_ca_file_names());
 }
 
 static void
@@ -205,7 +211,9 @@ is_announced(const TrustedCas *all, const TrustedCa *ca)
 
 	if (!all->in_session)
 		return true;
-	for (int i = 0; all->names != NULL && i < sk_X509_NAME_num(all->names); i++)
+	if (all->names == NULL)
+		return false;
+	for (int i = 0; i < sk_X509_NAME_num(all->names); i++)
 	{
 		if (X509_NAME_cmp(sk_X509_NAME_value(all->names, i), subject) == 0)
 			return true;
@@ -240,7 +248,8 @@ find_date_problems(X509 *certificate, ArrayBuildState **problems)
 
 /* What is wrong with it as a CA, alone and in this company. */
 static Datum
-find_problems(const TrustedCas *all, const TrustedCa *ca, int error, bool *isnull)
+find_problems(const TrustedCas *all, const TrustedCa *ca, int error,
+			  bool *isnull)
 {
 	ArrayBuildState *problems = NULL;
 	X509	   *certificate = ca->certificate;
@@ -265,17 +274,20 @@ find_problems(const TrustedCas *all, const TrustedCa *ca, int error, bool *isnul
 		add_problem(&problems, psprintf("weak signature: %d bits of security",
 										signature_bits));
 
-	for (const TrustedCa *other = all->cas; other < all->cas + all->n_cas; other++)
+	for (int i = 0; i < all->n_cas; i++)
 	{
+		const TrustedCa *other = &all->cas[i];
+
 		if (X509_NAME_cmp(X509_get_subject_name(other->certificate),
 						  X509_get_subject_name(certificate)) != 0)
 			continue;
 		if (memcmp(other->key_sha256, ca->key_sha256, PGCERT_SHA256_LEN) != 0)
 			other_key = true;
 		else if (other < ca && other->on_disk && ca->on_disk &&
-				 memcmp(other->cert_sha256, ca->cert_sha256, PGCERT_SHA256_LEN) == 0)
+				 memcmp(other->cert_sha256, ca->cert_sha256,
+						PGCERT_SHA256_LEN) == 0)
 			add_problem(&problems, psprintf("the same certificate as at position %d",
-											(int) (other - all->cas) + 1));
+											i + 1));
 	}
 	if (other_key)
 		add_problem(&problems, "another CA here has the same name and another key: only ca_key_sha256 tells them apart");
