@@ -15,6 +15,7 @@
 
 #include "buf.h"
 #include "pgcertsel.h"
+#include "request.h"
 
 /* resolve.c */
 
@@ -83,6 +84,9 @@ extern void pgcs_handshake_step(PgcsHandshake *handshake);
 
 /* Steps until the end, or until timeout_ms have passed. */
 extern void pgcs_handshake_run(PgcsHandshake *handshake, int timeout_ms);
+
+/* Its time is over. */
+extern void pgcs_handshake_time_out(PgcsHandshake *handshake);
 extern void pgcs_handshake_end(PgcsHandshake *handshake);
 
 /* Did the server send a CertificateRequest? */
@@ -102,6 +106,9 @@ extern bool pgcs_handshake_was_refused(const PgcsHandshake *handshake);
  */
 extern bool pgcs_handshake_listen(PgcsHandshake *handshake, int timeout_ms,
 								  char **error, bool *timed_out);
+
+/* What the handshake, at its end, says of the host; false: no memory. */
+extern bool pgcs_host_take_answer(PgcsHost *host, const PgcsHandshake *handshake);
 
 /* Milliseconds of a clock that only goes forward. */
 extern int64_t pgcs_clock_ms(void);

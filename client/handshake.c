@@ -178,14 +178,20 @@ pgcs_handshake_run(PgcsHandshake *handshake, int timeout_ms)
 							  handshake->state == PGCS_HANDSHAKE_WRITING,
 							  deadline))
 		{
-			handshake->state = PGCS_HANDSHAKE_FAILED;
-			handshake->timed_out = true;
-			free(handshake->error);
-			handshake->error = strdup("timeout expired");
+			pgcs_handshake_time_out(handshake);
 			return;
 		}
 		pgcs_handshake_step(handshake);
 	}
+}
+
+void
+pgcs_handshake_time_out(PgcsHandshake *handshake)
+{
+	handshake->state = PGCS_HANDSHAKE_FAILED;
+	handshake->timed_out = true;
+	free(handshake->error);
+	handshake->error = strdup("timeout expired");
 }
 
 void

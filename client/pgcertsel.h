@@ -435,6 +435,68 @@ extern const pgcs_reason *pgcs_candidate_reason(const pgcs_candidate *candidate,
 												size_t i);
 
 
+/* ---------- connect: all of the above in one call ---------- */
+
+typedef struct pgcs_cache pgcs_cache;
+typedef struct pgcs_connection pgcs_connection;
+
+/* As libpq's PostgresPollingStatusType. */
+typedef enum pgcs_polling
+{
+	PGCS_POLLING_FAILED = 0,
+	PGCS_POLLING_READING = 1,
+	PGCS_POLLING_WRITING = 2,
+	PGCS_POLLING_OK = 3
+} pgcs_polling;
+
+/*
+ * Remembers what servers asked for, so that a pool pays one probe and not one
+ * a connection; shared by threads.  An answer is found out anew once the
+ * server refuses, or names other CAs.  NULL only when memory is out.
+ */
+extern pgcs_cache *pgcs_cache_new(void) PGCS_MUST_CHECK;
+extern void pgcs_cache_free(pgcs_cache *cache);
+
+/*
+ * Connects, sending each host the certificate that it will accept, or none.
+ * Hosts are tried as libpq tries them, with target_session_attrs and
+ * load_balance_hosts; all other parameters pass through untouched, and
+ * PQreset() keeps host and certificate.  keywords and values are as for
+ * PQconnectdbParams without expanded dbname; cache may be NULL.  Under strict
+ * nothing is tried with a host that has no certificate to be chosen.  The
+ * caller calls PQfinish(); NULL with the error set.
+ */
+extern struct pg_conn *pgcs_connect(pgcs_selector *sel, pgcs_bundle *bundle,
+									pgcs_cache *cache,
+									const char *const *keywords,
+									const char *const *values) PGCS_MUST_CHECK;
+
+/*
+ * The same without blocking (but for what blocks in libpq, such as looking up
+ * a name).  After start, and whenever the socket is ready, poll; the socket
+ * may be another one after each poll.  sel and cache must live until the
+ * connection is freed.
+ */
+extern pgcs_connection *pgcs_connect_start(pgcs_selector *sel,
+										   pgcs_bundle *bundle,
+										   pgcs_cache *cache,
+										   const char *const *keywords,
+										   const char *const *values) PGCS_MUST_CHECK;
+extern pgcs_polling pgcs_connection_poll(pgcs_connection *connection);
+
+/* -1 before the first poll. */
+extern int	pgcs_connection_socket(const pgcs_connection *connection);
+
+/* Poll again after this time even if the socket is not ready; -1: no limit. */
+extern int	pgcs_connection_timeout_ms(const pgcs_connection *connection);
+
+/* After PGCS_POLLING_OK: the connection, which is the caller's now. */
+extern struct pg_conn *pgcs_connection_take(pgcs_connection *connection);
+
+/* At any time; gives up what is going on. */
+extern void pgcs_connection_free(pgcs_connection *connection);
+
+
 /* ---------- format: the choice as text ---------- */
 
 typedef enum pgcs_format_kind

@@ -23,6 +23,7 @@ pgcs_request_new(size_t n_hosts)
 
 	if (request == NULL)
 		return NULL;
+	atomic_init(&request->holders, 1);
 	request->hosts = calloc(n_hosts, sizeof(*request->hosts));
 	if (request->hosts == NULL)
 	{
@@ -43,10 +44,17 @@ pgcs_request_new(size_t n_hosts)
 	return request;
 }
 
+pgcs_request *
+pgcs_request_ref(pgcs_request *request)
+{
+	atomic_fetch_add(&request->holders, 1);
+	return request;
+}
+
 void
 pgcs_request_free(pgcs_request *request)
 {
-	if (request == NULL)
+	if (request == NULL || atomic_fetch_sub(&request->holders, 1) > 1)
 		return;
 	for (size_t i = 0; i < request->n_hosts; i++)
 	{

@@ -5,6 +5,7 @@
 #ifndef PGCS_REQUEST_H
 #define PGCS_REQUEST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,7 @@ typedef struct PgcsHost
 
 struct pgcs_request
 {
+	atomic_size_t holders;
 	PgcsHost   *hosts;
 	size_t		n_hosts;
 	PgcertPolicy **policies;	/* that the server says the role is under */
@@ -46,6 +48,9 @@ struct pgcs_request
 
 /* A request of n hosts, all of them ANSWER_NONE.  NULL: no memory. */
 extern pgcs_request *pgcs_request_new(size_t n_hosts);
+
+/* Another holder; each calls pgcs_request_free(). */
+extern pgcs_request *pgcs_request_ref(pgcs_request *request);
 
 /* The name is copied.  False when memory is out. */
 extern bool pgcs_host_add_name(PgcsHost *host, const X509_NAME *name);

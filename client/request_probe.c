@@ -48,15 +48,18 @@ take_sigalgs(PgcsHost *host, SSL *ssl)
 	return true;
 }
 
-/* False when memory is out. */
-static bool
-take_answer(PgcsHost *host, const PgcsHandshake *handshake)
+bool
+pgcs_host_take_answer(PgcsHost *host, const PgcsHandshake *handshake)
 {
 	switch (handshake->state)
 	{
 		case PGCS_HANDSHAKE_NO_TLS:
 			host->answer = PGCS_ANSWER_NO_TLS;
-			return pgcs_host_set_error(host, "the server does not support TLS");
+
+			/* without an error, the default host is a Unix socket */
+			return pgcs_host_set_error(host, handshake->error != NULL
+									   ? "the server does not support TLS"
+									   : "a Unix socket carries no TLS");
 		case PGCS_HANDSHAKE_DONE:
 			break;
 		default:
@@ -107,15 +110,7 @@ probe_host(PgcsHost *host, const PgcsTarget *target,
 	if (!ok)
 		return false;
 	pgcs_handshake_run(&handshake, timeout_ms);
-	if (handshake.conn != NULL && handshake.state == PGCS_HANDSHAKE_NO_TLS &&
-		handshake.error == NULL)
-	{
-		/* the default host turned out to be a Unix socket */
-		host->answer = PGCS_ANSWER_NO_TLS;
-		ok = pgcs_host_set_error(host, "a Unix socket carries no TLS");
-	}
-	else
-		ok = take_answer(host, &handshake);
+	ok = pgcs_host_take_answer(host, &handshake);
 	pgcs_handshake_end(&handshake);
 	return ok;
 }

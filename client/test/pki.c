@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/conf.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -19,21 +20,33 @@
 #include "pki.h"
 #include "tap.h"
 
-static char directory[64];
+int64_t		test_now = NOW;
+
+static char directory[1024];
 
 static EVP_PKEY *
 make_key(const Wish *wish)
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(wish->rsa ? EVP_PKEY_RSA : EVP_PKEY_EC, NULL);
+	const char *kind = wish->key != NULL ? wish->key : "ec:prime256v1";
+	const char *detail = strchr(kind, ':') != NULL ? strchr(kind, ':') + 1 : "";
+	EVP_PKEY_CTX *ctx;
 	EVP_PKEY   *key = NULL;
-	int			nid = OBJ_txt2nid(wish->curve != NULL ? wish->curve : "prime256v1");
+	int			id = EVP_PKEY_EC;
 
+	if (strncmp(kind, "rsa-pss:", 8) == 0)
+		id = EVP_PKEY_RSA_PSS;
+	else if (strncmp(kind, "rsa:", 4) == 0)
+		id = EVP_PKEY_RSA;
+	else if (strcmp(kind, "ed25519") == 0)
+		id = EVP_PKEY_ED25519;
+	ctx = EVP_PKEY_CTX_new_id(id, NULL);
 	if (EVP_PKEY_keygen_init(ctx) != 1)
 		die("no key generator");
-	if (wish->rsa ? EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048) != 1
-		: EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx, nid) != 1 ||
-		EVP_PKEY_CTX_set_ec_param_enc(ctx, OPENSSL_EC_NAMED_CURVE) != 1)
-		die("no such key");
+	if (id == EVP_PKEY_EC
+		? EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx, OBJ_txt2nid(detail)) != 1 ||
+		EVP_PKEY_CTX_set_ec_param_enc(ctx, OPENSSL_EC_NAMED_CURVE) != 1
+		: id != EVP_PKEY_ED25519 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, atoi(detail)) != 1)
+		die("no such key: %s", kind);
 	if (EVP_PKEY_keygen(ctx, &key) != 1)
 		die("could not make a key");
 	EVP_PKEY_CTX_free(ctx);
@@ -43,18 +56,26 @@ make_key(const Wish *wish)
 static void
 add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 {
+	static const char sections[] = "[dir_sect]\nO=constrained\n";
 	X509V3_CTX	ctx;
 	X509_EXTENSION *extension;
+	CONF	   *conf;
+	BIO		   *bio;
 
 	if (value == NULL)
 		return;
-	X509V3_set_ctx_nodb(&ctx);
+	conf = NCONF_new(NULL);
+	bio = BIO_new_mem_buf(sections, -1);
+	NCONF_load_bio(conf, bio, NULL);
 	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-	extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	X509V3_set_nconf(&ctx, conf);
+	extension = X509V3_EXT_nconf_nid(conf, &ctx, nid, value);
 	if (extension == NULL)
 		die("extension \"%s\" cannot be made", value);
 	X509_add_ext(cert, extension, -1);
 	X509_EXTENSION_free(extension);
+	BIO_free(bio);
+	NCONF_free(conf);
 }
 
 Cert
@@ -64,6 +85,7 @@ make_cert(Wish wish)
 	Cert		cert = {X509_new(), NULL};
 	X509_NAME  *name = X509_get_subject_name(cert.x509);
 	X509	   *issuer = wish.issuer != NULL ? wish.issuer->x509 : cert.x509;
+	EVP_PKEY   *signer;
 
 	if (wish.key_of != NULL)
 	{
@@ -75,9 +97,9 @@ make_cert(Wish wish)
 	X509_set_version(cert.x509, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(cert.x509), serial++);
 	ASN1_TIME_set(X509_getm_notBefore(cert.x509),
-				  (time_t) (wish.not_before != 0 ? wish.not_before : NOW - 10 * DAY));
+				  (time_t) (wish.not_before != 0 ? wish.not_before : test_now - 10 * DAY));
 	ASN1_TIME_set(X509_getm_notAfter(cert.x509),
-				  (time_t) (wish.not_after != 0 ? wish.not_after : NOW + 100 * DAY));
+				  (time_t) (wish.not_after != 0 ? wish.not_after : test_now + 100 * DAY));
 	X509_set_pubkey(cert.x509, cert.key);
 	if (wish.o != NULL)
 		X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8,
@@ -96,14 +118,17 @@ make_cert(Wish wish)
 				  wish.eku != NULL ? (wish.eku[0] != '\0' ? wish.eku : NULL)
 				  : wish.ca ? NULL : "clientAuth");
 	add_extension(cert.x509, issuer, NID_subject_alt_name, wish.san);
+	add_extension(cert.x509, issuer, NID_name_constraints, wish.name_constraints);
 	if (!wish.no_key_ids)
 	{
 		add_extension(cert.x509, issuer, NID_subject_key_identifier, "hash");
 		if (wish.issuer != NULL && X509_get_ext_by_NID(issuer, NID_subject_key_identifier, -1) >= 0)
 			add_extension(cert.x509, issuer, NID_authority_key_identifier, "keyid");
 	}
-	if (X509_sign(cert.x509, wish.issuer != NULL ? wish.issuer->key : cert.key,
-				  EVP_sha256()) <= 0)
+	signer = wish.issuer != NULL ? wish.issuer->key : cert.key;
+	if (X509_sign(cert.x509, signer,
+				  EVP_PKEY_id(signer) == EVP_PKEY_ED25519 ? NULL
+				  : wish.sha1 ? EVP_sha1() : EVP_sha256()) <= 0)
 		die("could not sign");
 	return cert;
 }
@@ -147,6 +172,12 @@ test_dir(void)
 		atexit(remove_directory);
 	}
 	return directory;
+}
+
+void
+test_use_dir(const char *path)
+{
+	snprintf(directory, sizeof(directory), "%s", path);
 }
 
 char *

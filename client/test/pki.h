@@ -11,8 +11,9 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-/* The time that the tests call now: 2026-06-01. */
+/* The time that the tests call now: 2026-06-01, unless it is changed. */
 #define NOW INT64_C(1780272000)
+extern int64_t test_now;
 #define DAY INT64_C(86400)
 
 typedef struct Cert
@@ -33,10 +34,12 @@ typedef struct Wish
 	const char *ku;
 	const char *san;
 	const char *constraints;	/* basicConstraints in other words */
-	int64_t		not_before;		/* NOW - 10 days */
-	int64_t		not_after;		/* NOW + 100 days */
-	const char *curve;			/* P-256 */
-	bool		rsa;			/* 2048 bits instead of a curve */
+	int64_t		not_before;		/* 10 days ago */
+	int64_t		not_after;		/* in 100 days */
+	const char *key;			/* "ec:CURVE" (P-256), "rsa:BITS",
+								 * "rsa-pss:BITS", "ed25519" */
+	bool		sha1;			/* signed with it */
+	const char *name_constraints;	/* dir_sect is O=constrained */
 	int			string_type;	/* of the CN, MBSTRING_UTF8 ... */
 	bool		no_key_ids;		/* neither SKI nor AKI */
 } Wish;
@@ -46,6 +49,9 @@ extern void free_cert(Cert *cert);
 
 /* A fresh directory, and files in it; all of it is gone at the end. */
 extern const char *test_dir(void);
+
+/* An existing directory instead, which stays. */
+extern void test_use_dir(const char *path);
 extern char *test_path(const char *name);
 extern char *write_text(const char *name, const char *text, int mode);
 

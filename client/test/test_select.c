@@ -280,8 +280,8 @@ test_certificates(void)
 		{"not yet valid", {.not_before = NOW + DAY, .not_after = NOW + 9 * DAY}, "none", "not-yet-valid"},
 		{"a CN of two-byte characters", {.cn = "\0x", .string_type = V_ASN1_BMPSTRING}, "none", "cn-embedded-nul"},
 		{"a CA", {.ca = true, .ku = "digitalSignature,keyCertSign"}, "found x doubtful", "ca-certificate"},
-		{"RSA", {.rsa = true}, "found x certain", ""},
-		{"P-384", {.curve = "secp384r1"}, "found x certain", ""},
+		{"RSA", {.key = "rsa:2048"}, "found x certain", ""},
+		{"P-384", {.key = "ec:secp384r1"}, "found x certain", ""},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -390,8 +390,8 @@ test_sigalgs(void)
 	static const uint16_t rsa_only[] = {0x0804, 0x0401};
 	static const uint16_t p256_only[] = {0x0403};
 	Cert		p256 = make_cert((Wish) {.cn = "x", .issuer = &root1});
-	Cert		p384 = make_cert((Wish) {.cn = "x", .issuer = &root1, .curve = "secp384r1"});
-	Cert		rsa = make_cert((Wish) {.cn = "x", .issuer = &root1, .rsa = true});
+	Cert		p384 = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "ec:secp384r1"});
+	Cert		rsa = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "rsa:2048"});
 	const struct
 	{
 		const Cert *cert;
@@ -435,7 +435,7 @@ test_rank(void)
 	Cert		longer = make_cert((Wish) {.cn = "alice", .issuer = &root1,
 			.not_after = NOW + 300 * DAY});
 	Cert		stronger = make_cert((Wish) {.cn = "alice", .issuer = &root1,
-			.curve = "secp384r1"});
+			.key = "ec:secp384r1"});
 	Cert		other_san = make_cert((Wish) {.cn = "alice", .issuer = &root1,
 			.san = "DNS:other"});
 

@@ -1,0 +1,602 @@
+/*
+ * connect.c
+ *		Connects with the certificate that each host will accept.
+ *
+ * libpq sends one certificate to all hosts of a list, so it is handed one
+ * host at a time, in its own order:
+ *
+ *		NEXT_HOST -> PROBE -> CONNECT -> done
+ *			^          |         |
+ *			+----------+---------+
+ *
+ * The way back is taken where libpq itself would try the next host: the host
+ * cannot be reached, or its session is not of the kind that was asked for.
+ * Whatever else goes wrong ends the attempt, as it does in libpq.  A probe is
+ * saved where the cache has its answer; if the server then refuses, or names
+ * other CAs, the answer was old, and is found out anew.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/rand.h>
+
+#include "cache.h"
+#include "choice.h"
+#include "connection.h"
+#include "name.h"
+#include "request.h"
+#include "selector.h"
+
+typedef enum Stage
+{
+	STAGE_NEXT_HOST,
+	STAGE_PROBE,
+	STAGE_CONNECT,
+	STAGE_DONE,
+	STAGE_FAILED,
+} Stage;
+
+struct pgcs_connection
+{
+	pgcs_selector *sel;			/* the caller's */
+	pgcs_bundle *bundle;
+	pgcs_cache *cache;			/* the caller's, or NULL */
+	PQconninfoOption *options;
+	PgcsTarget *targets;
+	size_t		n_targets;
+	size_t		at;				/* the target after the present one */
+	bool		second_pass;	/* of prefer-standby */
+
+	Stage		stage;
+	PgcsHandshake handshake;	/* in PROBE */
+	pgcs_request *request;
+	bool		from_cache;
+	bool		reprobed;		/* the present host's answer was old */
+	PGconn	   *conn;			/* in CONNECT and DONE */
+	PostgresPollingStatusType polling;
+	ConnStatusType before;		/* its status before the last poll */
+	int64_t		deadline_ms;	/* of the stage; 0: none */
+	PgcertBuf	errors;			/* of the hosts so far */
+};
+
+static const PgcsTarget *
+target(const pgcs_connection *connection)
+{
+	return &connection->targets[connection->at - 1];
+}
+
+/* ---------- errors ---------- */
+
+static void
+note_error(pgcs_connection *connection, const char *words)
+{
+	if (connection->errors.len > 0)
+		pgcert_buf_text(&connection->errors, "; ");
+	pgcert_buf_text(&connection->errors, words != NULL ? words : "out of memory");
+}
+
+static void
+fail(pgcs_connection *connection, int code)
+{
+	char	   *words = pgcert_buf_take(&connection->errors);
+
+	connection->stage = STAGE_FAILED;
+	if (words == NULL)
+		pgcs_fail_memory(connection->sel);
+	else
+		pgcs_fail(connection->sel, code, "%s", words);
+	free(words);
+}
+
+/* The selector has the words already. */
+static void
+fail_as_selector(pgcs_connection *connection)
+{
+	connection->stage = STAGE_FAILED;
+}
+
+/* ---------- the order of the hosts ---------- */
+
+static bool
+shuffle(pgcs_connection *connection)
+{
+	for (size_t i = connection->n_targets - 1; i > 0; i--)
+	{
+		uint32_t	random;
+		size_t		j;
+		PgcsTarget	swap;
+
+		if (RAND_bytes((unsigned char *) &random, sizeof(random)) != 1)
+			return false;
+		j = random % (i + 1);
+		swap = connection->targets[i];
+		connection->targets[i] = connection->targets[j];
+		connection->targets[j] = swap;
+	}
+	return true;
+}
+
+static bool
+prefers_standby(const pgcs_connection *connection)
+{
+	const char *attrs = pgcs_option(connection->options, "target_session_attrs");
+
+	return attrs != NULL && strcmp(attrs, "prefer-standby") == 0 &&
+		connection->n_targets > 1;
+}
+
+/* ---------- connecting ---------- */
+
+/* The parameters as they are, but for the host and the certificate. */
+static char *
+connect_conninfo(const pgcs_connection *connection, const pgcs_choice *choice)
+{
+	static const char *const replaced[] = {
+		"host", "hostaddr", "port", "sslcert", "sslkey", "sslpassword",
+		"service", "servicefile", "target_session_attrs", "load_balance_hosts",
+	};
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+	const PgcsTarget *to = target(connection);
+	const char *attrs = pgcs_option(connection->options, "target_session_attrs");
+	const char *cert = choice != NULL ? pgcs_choice_cert_path(choice) : NULL;
+	const char *password = choice != NULL ? pgcs_choice_password(choice) : NULL;
+
+	for (const PQconninfoOption *option = connection->options; option->keyword != NULL; option++)
+	{
+		bool		is_replaced = false;
+
+		for (size_t i = 0; i < sizeof(replaced) / sizeof(replaced[0]); i++)
+			is_replaced = is_replaced || strcmp(option->keyword, replaced[i]) == 0;
+		if (!is_replaced && option->val != NULL && option->val[0] != '\0')
+			pgcs_conninfo_add(&buf, option->keyword, option->val);
+	}
+	pgcs_conninfo_add(&buf, "host", to->host);
+	pgcs_conninfo_add(&buf, "hostaddr", to->hostaddr);
+	pgcs_conninfo_add(&buf, "port", to->port);
+	pgcs_conninfo_add(&buf, "sslcert", cert != NULL ? cert : PGCS_NOTHING);
+	pgcs_conninfo_add(&buf, "sslpassword", password != NULL ? password : "");
+	if (cert != NULL)
+		pgcs_conninfo_add(&buf, "sslkey", pgcs_choice_key_path(choice));
+
+	/* a standby is preferred among all hosts, not at each of them */
+	if (prefers_standby(connection))
+		attrs = connection->second_pass ? "any" : "standby";
+	if (attrs != NULL)
+		pgcs_conninfo_add(&buf, "target_session_attrs", attrs);
+	return pgcert_buf_take(&buf);
+}
+
+static void
+start_connecting(pgcs_connection *connection, const pgcs_choice *choice)
+{
+	const char *timeout = pgcs_option(connection->options, "connect_timeout");
+	long		seconds = timeout != NULL ? strtol(timeout, NULL, 10) : 0;
+	char	   *conninfo = connect_conninfo(connection, choice);
+
+	if (conninfo != NULL)
+		connection->conn = PQconnectStart(conninfo);
+	pgcs_secret_free(conninfo);
+	if (connection->conn == NULL)
+	{
+		pgcs_fail_memory(connection->sel);
+		fail_as_selector(connection);
+		return;
+	}
+	connection->stage = STAGE_CONNECT;
+	connection->polling = PGRES_POLLING_WRITING;
+	connection->before = CONNECTION_STARTED;
+	connection->deadline_ms = seconds > 0 && seconds < 24 * 60 * 60
+		? pgcs_clock_ms() + 1000 * (seconds < 2 ? 2 : seconds) : 0;
+}
+
+/* ---------- choosing ---------- */
+
+/*
+ * Chooses for the present host, and begins to connect.  Files that changed
+ * meanwhile are read again, once.
+ */
+static void
+choose(pgcs_connection *connection)
+{
+	pgcs_selector *sel = connection->sel;
+	pgcs_choice *choice = NULL;
+	int			result = PGCS_CHANGED;
+
+	for (int i = 0; i < 2 && result == PGCS_CHANGED; i++)
+	{
+		if (i > 0)
+		{
+			pgcs_bundle *fresh = pgcs_bundle_load(sel);
+
+			if (fresh == NULL)
+			{
+				result = PGCS_NO_MEMORY;
+				break;
+			}
+			pgcs_bundle_free(connection->bundle);
+			connection->bundle = fresh;
+		}
+		pgcs_choice_free(choice);
+		choice = pgcs_select(sel, connection->bundle, connection->request,
+							 (int64_t) time(NULL));
+		result = choice != NULL ? pgcs_choice_load(sel, choice) : PGCS_NO_MEMORY;
+	}
+	while (result == PGCS_CHANGED)
+		result = pgcs_choice_load(sel, choice);
+	if (result != PGCS_OK)
+		fail_as_selector(connection);
+	else if (sel->strict && choice->status != PGCS_FOUND &&
+			 choice->status != PGCS_NO_TLS && choice->status != PGCS_NOT_WANTED)
+	{
+		note_error(connection, choice->text);
+		fail(connection, PGCS_FAILED);
+	}
+	else
+		start_connecting(connection, choice);
+	pgcs_choice_free(choice);
+}
+
+/* ---------- probing ---------- */
+
+/* Whatever the answer depends on; the server may have names of its own. */
+static char *
+cache_key(const pgcs_connection *connection)
+{
+	static const char *const keywords[] = {
+		"sslmode", "sslrootcert", "sslnegotiation", "sslsni",
+		"ssl_min_protocol_version", "ssl_max_protocol_version",
+	};
+	const PgcsTarget *to = target(connection);
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+
+	pgcs_conninfo_add(&buf, "host", to->host);
+	pgcs_conninfo_add(&buf, "hostaddr", to->hostaddr);
+	pgcs_conninfo_add(&buf, "port", to->port);
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+	{
+		const char *value = pgcs_option(connection->options, keywords[i]);
+
+		pgcs_conninfo_add(&buf, keywords[i], value != NULL ? value : "");
+	}
+	return pgcert_buf_take(&buf);
+}
+
+static void
+forget_answer(pgcs_connection *connection)
+{
+	char	   *key = cache_key(connection);
+
+	if (key != NULL)
+		pgcs_cache_forget(connection->cache, key);
+	free(key);
+}
+
+static void
+start_probe(pgcs_connection *connection)
+{
+	char	   *conninfo = pgcs_target_conninfo(target(connection), connection->options,
+												NULL, NULL, NULL);
+	bool		started;
+
+	started = conninfo != NULL &&
+		pgcs_handshake_start(&connection->handshake, conninfo);
+	free(conninfo);
+	if (!started)
+	{
+		pgcs_fail_memory(connection->sel);
+		fail_as_selector(connection);
+		return;
+	}
+	connection->stage = STAGE_PROBE;
+	connection->deadline_ms = pgcs_clock_ms() +
+		pgcs_effective_timeout(connection->sel, connection->options);
+}
+
+static void
+next_host(pgcs_connection *connection)
+{
+	char	   *key;
+
+	pgcs_request_free(connection->request);
+	connection->request = NULL;
+	if (connection->at == connection->n_targets)
+	{
+		if (!prefers_standby(connection) || connection->second_pass)
+		{
+			fail(connection, PGCS_UNREACHABLE);
+			return;
+		}
+		connection->second_pass = true;
+		connection->at = 0;
+	}
+	connection->at++;
+	connection->reprobed = false;
+	if (pgcs_target_without_tls(target(connection), connection->options) != NULL)
+	{
+		start_connecting(connection, NULL);
+		return;
+	}
+	key = cache_key(connection);
+	if (key == NULL)
+	{
+		pgcs_fail_memory(connection->sel);
+		fail_as_selector(connection);
+		return;
+	}
+	connection->request = pgcs_cache_get(connection->cache, key);
+	free(key);
+	connection->from_cache = connection->request != NULL;
+	if (connection->from_cache)
+		choose(connection);
+	else
+		start_probe(connection);
+}
+
+static void
+end_probe(pgcs_connection *connection)
+{
+	PgcsHandshake *handshake = &connection->handshake;
+	pgcs_request *request = pgcs_request_new(1);
+	char	   *key = cache_key(connection);
+	bool		reached = handshake->ssl != NULL && !handshake->timed_out;
+
+	if (request == NULL || key == NULL ||
+		!pgcs_host_take_answer(&request->hosts[0], handshake))
+	{
+		pgcs_request_free(request);
+		pgcs_handshake_end(handshake);
+		pgcs_fail_memory(connection->sel);
+		fail_as_selector(connection);
+	}
+	else if (request->hosts[0].answer == PGCS_ANSWER_NONE)
+	{
+		note_error(connection, request->hosts[0].error);
+		pgcs_request_free(request);
+		pgcs_handshake_end(handshake);
+		if (reached)
+			fail(connection, PGCS_UNREACHABLE);
+		else
+			connection->stage = STAGE_NEXT_HOST;
+	}
+	else
+	{
+		pgcs_handshake_end(handshake);
+		connection->request = request;
+		connection->from_cache = false;
+		pgcs_cache_put(connection->cache, key, request);
+		choose(connection);
+	}
+	free(key);
+}
+
+/* ---------- the end of an attempt ---------- */
+
+/* Does the session's own handshake name the same CAs as the answer did? */
+static bool
+answer_is_current(const pgcs_connection *connection)
+{
+	const PgcsHost *host = &connection->request->hosts[0];
+	SSL		   *ssl = PQsslStruct(connection->conn, "OpenSSL");
+	const STACK_OF(X509_NAME) *names;
+
+	if (ssl == NULL)
+		return host->answer == PGCS_ANSWER_NO_TLS;
+	names = SSL_get0_peer_CA_list(ssl);
+	if (host->n_names != (size_t) (names != NULL ? sk_X509_NAME_num(names) : 0))
+		return false;
+	for (size_t i = 0; i < host->n_names; i++)
+		if (!pgcert_name_equal(host->names[i].name,
+							   sk_X509_NAME_value(names, (int) i)))
+			return false;
+	return true;
+}
+
+static void
+end_attempt(pgcs_connection *connection, bool timed_out)
+{
+	PGconn	   *conn = connection->conn;
+	char	   *words;
+
+	if (!timed_out && PQstatus(conn) == CONNECTION_OK)
+	{
+		if (connection->from_cache && !answer_is_current(connection))
+			forget_answer(connection);
+		connection->stage = STAGE_DONE;
+		return;
+	}
+	words = timed_out ? strdup("timeout expired") : pgcs_libpq_words(PQerrorMessage(conn));
+	connection->conn = NULL;
+
+	/* a refusal may be owed to an answer that was out of date */
+	if (!timed_out && connection->from_cache && !connection->reprobed &&
+		PQparameterStatus(conn, "server_version") == NULL &&
+		connection->before != CONNECTION_STARTED &&
+		connection->before != CONNECTION_NEEDED)
+	{
+		forget_answer(connection);
+		pgcs_request_free(connection->request);
+		connection->request = NULL;
+		connection->reprobed = true;
+		start_probe(connection);
+	}
+	else
+	{
+		note_error(connection, words);
+
+		/*
+		 * As libpq has it: the next host, if this one was not reached, or if
+		 * its session came about (it has told its version) but is not of
+		 * the kind that was asked for.
+		 */
+		if (timed_out || connection->before == CONNECTION_STARTED ||
+			connection->before == CONNECTION_NEEDED ||
+			PQparameterStatus(conn, "server_version") != NULL)
+			connection->stage = STAGE_NEXT_HOST;
+		else
+			fail(connection, PGCS_UNREACHABLE);
+	}
+	free(words);
+	PQfinish(conn);
+}
+
+/* ---------- the public functions: see pgcertsel.h ---------- */
+
+pgcs_connection *
+pgcs_connect_start(pgcs_selector *sel, pgcs_bundle *bundle, pgcs_cache *cache,
+				   const char *const *keywords, const char *const *values)
+{
+	pgcs_connection *connection = calloc(1, sizeof(*connection));
+	const char *balance;
+
+	pgcs_clear_error(sel);
+	if (connection == NULL)
+	{
+		pgcs_fail_memory(sel);
+		return NULL;
+	}
+	connection->sel = sel;
+	connection->cache = cache;
+	connection->bundle = pgcs_bundle_ref(bundle);
+	connection->options = pgcs_resolve(sel, keywords, values);
+	if (connection->options != NULL)
+		connection->targets = pgcs_targets(sel, connection->options,
+										   &connection->n_targets);
+	if (connection->targets == NULL)
+	{
+		pgcs_connection_free(connection);
+		return NULL;
+	}
+	balance = pgcs_option(connection->options, "load_balance_hosts");
+	if (balance != NULL && strcmp(balance, "random") == 0 && !shuffle(connection))
+	{
+		pgcs_fail(sel, PGCS_FAILED, "no random numbers for load_balance_hosts");
+		pgcs_connection_free(connection);
+		return NULL;
+	}
+	return connection;
+}
+
+pgcs_polling
+pgcs_connection_poll(pgcs_connection *connection)
+{
+	bool		late;
+
+	for (;;)
+	{
+		late = connection->deadline_ms > 0 && pgcs_clock_ms() >= connection->deadline_ms;
+		switch (connection->stage)
+		{
+			case STAGE_NEXT_HOST:
+				next_host(connection);
+				break;
+			case STAGE_PROBE:
+				if (late)
+					pgcs_handshake_time_out(&connection->handshake);
+				else
+					pgcs_handshake_step(&connection->handshake);
+				if (connection->handshake.state == PGCS_HANDSHAKE_READING)
+					return PGCS_POLLING_READING;
+				if (connection->handshake.state == PGCS_HANDSHAKE_WRITING)
+					return PGCS_POLLING_WRITING;
+				end_probe(connection);
+				break;
+			case STAGE_CONNECT:
+				if (late || PQstatus(connection->conn) == CONNECTION_BAD)
+				{
+					end_attempt(connection, late);
+					break;
+				}
+				connection->before = PQstatus(connection->conn);
+				connection->polling = PQconnectPoll(connection->conn);
+				if (connection->polling == PGRES_POLLING_READING)
+					return PGCS_POLLING_READING;
+				if (connection->polling == PGRES_POLLING_WRITING)
+					return PGCS_POLLING_WRITING;
+				end_attempt(connection, false);
+				break;
+			case STAGE_DONE:
+				return PGCS_POLLING_OK;
+			case STAGE_FAILED:
+				return PGCS_POLLING_FAILED;
+		}
+	}
+}
+
+int
+pgcs_connection_socket(const pgcs_connection *connection)
+{
+	if (connection->stage == STAGE_PROBE)
+		return PQsocket(connection->handshake.conn);
+	return connection->conn != NULL ? PQsocket(connection->conn) : -1;
+}
+
+int
+pgcs_connection_timeout_ms(const pgcs_connection *connection)
+{
+	int64_t		left;
+
+	if (connection->deadline_ms == 0)
+		return -1;
+	left = connection->deadline_ms - pgcs_clock_ms();
+	return left > 0 ? (int) left : 0;
+}
+
+struct pg_conn *
+pgcs_connection_take(pgcs_connection *connection)
+{
+	PGconn	   *conn = NULL;
+
+	if (connection->stage == STAGE_DONE)
+	{
+		conn = connection->conn;
+		connection->conn = NULL;
+	}
+	return conn;
+}
+
+void
+pgcs_connection_free(pgcs_connection *connection)
+{
+	if (connection == NULL)
+		return;
+	if (connection->handshake.conn != NULL)
+		pgcs_handshake_end(&connection->handshake);
+	PQfinish(connection->conn);
+	pgcs_request_free(connection->request);
+	pgcs_targets_free(connection->targets, connection->n_targets);
+	PQconninfoFree(connection->options);
+	pgcs_bundle_free(connection->bundle);
+	pgcert_buf_free(&connection->errors);
+	free(connection);
+	ERR_clear_error();
+}
+
+struct pg_conn *
+pgcs_connect(pgcs_selector *sel, pgcs_bundle *bundle, pgcs_cache *cache,
+			 const char *const *keywords, const char *const *values)
+{
+	pgcs_connection *connection = pgcs_connect_start(sel, bundle, cache, keywords, values);
+	PGconn	   *conn = NULL;
+
+	if (connection == NULL)
+		return NULL;
+	for (;;)
+	{
+		pgcs_polling polling = pgcs_connection_poll(connection);
+		int			timeout_ms;
+
+		if (polling == PGCS_POLLING_OK || polling == PGCS_POLLING_FAILED)
+			break;
+
+		/* the time limit is looked at by the next poll */
+		timeout_ms = pgcs_connection_timeout_ms(connection);
+		(void) pgcs_wait_socket(pgcs_connection_socket(connection),
+								polling == PGCS_POLLING_WRITING,
+								pgcs_clock_ms() + (timeout_ms >= 0 ? timeout_ms : 60000));
+	}
+	conn = pgcs_connection_take(connection);
+	pgcs_connection_free(connection);
+	return conn;
+}

@@ -1,0 +1,198 @@
+# pgcs_connect: hosts that trust different CAs, each of which gets its own
+# certificate, in libpq's order; with and without blocking; and the cache of what
+# servers ask for.  Not pg_regress: several servers, stopped and reconfigured.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use CertPolicy::PKI;
+use CertPolicy::Server;
+use File::Basename qw(dirname);
+use File::Copy qw(copy);
+use IO::Socket::INET;
+use IPC::Run ();
+use Test::More;
+
+my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
+my ($tool) = grep { -x $_ } $ENV{PGCERTSEL_CONNECT} || (),
+  dirname($pgcertsel) . '/build/test/connect_tool',
+  "$FindBin::RealBin/../client/build/test/connect_tool";
+
+plan skip_all => 'connect_tool is not built (make -C client)' unless $tool;
+
+my $pki = CertPolicy::PKI->new;
+my $ca1 = $pki->root('ca1');
+my $ca2 = $pki->root('ca2');
+my $ca3 = $pki->root('ca3');
+my $bundle = $pki->dir . '/bundle';
+my %leaf = map { $_->{name} => $_ } (
+	$pki->leaf('one', issuer => $ca1, eku => 'clientAuth'),
+	$pki->leaf('two', issuer => $ca2, eku => 'clientAuth'));
+
+mkdir $bundle or die $!;
+put($_) foreach values %leaf;
+
+sub put
+{
+	my ($leaf, $name) = @_;
+
+	$name //= $leaf->{name};
+	copy($leaf->{cert}, "$bundle/$name.crt") or die $!;
+	copy($leaf->{key}, "$bundle/$name.key.new") or die $!;
+	chmod 0600, "$bundle/$name.key.new" or die $!;
+	rename "$bundle/$name.key.new", "$bundle/$name.key" or die $!;
+	return;
+}
+
+sub server
+{
+	my ($name, $ca, %opt) = @_;
+
+	return CertPolicy::Server->new($name, pki => $pki, preload => 0,
+		ca_file => $ca->{cert}, server_cert => $pki->server($ca3),
+		hba => ['hostssl all all 127.0.0.1/32 trust clientcert=verify-ca',
+			'hostnossl all all 127.0.0.1/32 reject'], %opt);
+}
+
+my $a = server('a', $ca1);
+my $b = server('b', $ca2);
+my ($pa, $pb) = ($a->port, $b->port);
+
+sub conninfo
+{
+	my (@ports) = @_;
+
+	return 'host=' . join(',', ('127.0.0.1') x @ports) . ' port=' . join(',', @ports)
+	  . ' user=postgres dbname=postgres sslmode=require';
+}
+
+sub tool
+{
+	my (@args) = @_;
+
+	return $b->client([ $tool, @args ]);
+}
+
+sub free_port
+{
+	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
+	my $port = $socket->sockport;
+
+	close $socket;
+	return $port;
+}
+
+foreach my $way ([], ['--poll'])
+{
+	my $how = @$way ? 'polling' : 'blocking';
+
+	# --- one host ---------------------------------------------------------------
+
+	is(tool(@$way, $bundle, conninfo($pa))->{stdout}, "$pa /CN=one", "$how: the first server");
+	is(tool(@$way, $bundle, conninfo($pb))->{stdout}, "$pb /CN=two", "$how: the second server");
+	is(tool(@$way, '--reset', $bundle, conninfo($pb))->{stdout}, "$pb /CN=two\n$pb /CN=two",
+		"$how: PQreset keeps host and certificate");
+	like(tool(@$way, $bundle, conninfo(free_port()))->{stdout}, qr/^error: .*refused/,
+		"$how: nobody there");
+	like(tool(@$way, $bundle, conninfo($pa) . ' sslmode=verify-ca sslrootcert=' . $ca1->{cert})->{stdout},
+		qr/^error: .*certificate verify failed/, "$how: a server that is not what it should be");
+	like(tool(@$way, $bundle, conninfo($pa) . ' dbname=missing')->{stdout},
+		qr/^error: .*database "missing" does not exist/, "$how: libpq's own errors");
+	like(tool(@$way, $bundle, conninfo($pa) . ' sslmode=disable')->{stdout},
+		qr/^error: .*pg_hba\.conf rejects/, "$how: other parameters pass through untouched");
+
+	# --- several hosts ------------------------------------------------------------
+
+	is(tool(@$way, $bundle, conninfo($pa, $pb))->{stdout}, "$pa /CN=one", "$how: the first of two");
+	is(tool(@$way, $bundle, conninfo($pb, $pa))->{stdout}, "$pb /CN=two", "$how: in the order given");
+	is(tool(@$way, $bundle, conninfo(free_port(), $pb))->{stdout}, "$pb /CN=two",
+		"$how: past one that is down");
+	like(tool(@$way, $bundle, conninfo($pa, $pb) . ' dbname=missing')->{stdout},
+		qr/^error: .*port $pa failed: FATAL:  database "missing" does not exist$/,
+		"$how: a failed login ends it, as in libpq");
+	like(tool(@$way, $bundle, conninfo($pa, $pb) . ' sslmode=verify-ca sslrootcert=' . $ca1->{cert})->{stdout},
+		qr/^error: .*port $pa failed: SSL error: certificate verify failed$/,
+		"$how: so does a server that is not what it should be");
+
+	# --- sessions of a kind -----------------------------------------------------------
+
+	$a->conf("default_transaction_read_only = on\n");
+	$a->reload;
+	is(tool(@$way, $bundle, conninfo($pa, $pb) . ' target_session_attrs=read-write')->{stdout},
+		"$pb /CN=two", "$how: read-write is the second, with its own certificate");
+	is(tool(@$way, $bundle, conninfo($pb, $pa) . ' target_session_attrs=read-only')->{stdout},
+		"$pa /CN=one", "$how: read-only is the other");
+	is(tool(@$way, $bundle, conninfo($pb, $pa) . ' target_session_attrs=prefer-standby')->{stdout},
+		"$pb /CN=two", "$how: prefer-standby without one: the first after all");
+	like(tool(@$way, $bundle, conninfo($pa) . ' target_session_attrs=standby')->{stdout},
+		qr/^error: .*server is not in hot standby mode/, "$how: none of the kind");
+	$a->conf("default_transaction_read_only = off\n");
+	$a->reload;
+}
+
+# --- nobody answers -------------------------------------------------------------------
+
+my $silent = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die $!;
+foreach my $way ([], ['--poll'])
+{
+	my $start = time;
+
+	is(tool(@$way, $bundle, conninfo($silent->sockport, $pb) . ' connect_timeout=2')->{stdout},
+		"$pb /CN=two", 'a host that never answers is given up');
+	cmp_ok(time - $start, '<', 8, 'in time');
+}
+
+# --- nothing to send ---------------------------------------------------------------------
+
+$a->conf("ssl_ca_file = '$ca3->{cert}'\n");
+$a->reload;
+like(tool($bundle, conninfo($pa))->{stdout}, qr/^error: .*requires a valid client certificate/,
+	'no certificate fits: none is sent');
+like(tool('--strict', $bundle, conninfo($pa))->{stdout},
+	qr/^error: Server requests a client certificate but no suitable certificate is found/,
+	'strict: not even tried');
+$a->conf("ssl_ca_file = '$ca1->{cert}'\n");
+$a->reload;
+
+# --- the cache ------------------------------------------------------------------------------
+
+sub connections
+{
+	my ($log) = @_;
+
+	return scalar(() = $log =~ /connection received/g);
+}
+
+my $got = $a->client([ $tool, '--repeat', 5, $bundle, conninfo($pa) ]);
+is(connections($got->{log}), 10, 'without a cache: a probe for each connection');
+$got = $a->client([ $tool, '--cache', '--repeat', 5, $bundle, conninfo($pa) ]);
+is(connections($got->{log}), 6, 'with it: one probe');
+is($got->{stdout}, join("\n", ("$pa /CN=one") x 5), 'for all of them');
+$got = $a->client([ $tool, '--cache', '--threads', 8, '--repeat', 5, $bundle, conninfo($pa) ]);
+is($got->{stdout}, join("\n", ("$pa /CN=one") x 40), 'shared by threads');
+cmp_ok(connections($got->{log}), '<=', 48, 'a probe for each thread at most');
+
+# The server's CAs change under a cached answer.
+{
+	my ($in, $out, $err) = ('', '', '');
+	local $ENV{CONNECT_TOOL_WAIT} = 1;
+	my $harness = IPC::Run::start([ $tool, '--cache', '--repeat', 3, $bundle, conninfo($pa) ],
+		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+
+	$harness->pump until $out =~ /\n/;
+	$a->conf("ssl_ca_file = '$ca2->{cert}'\n");
+	$a->reload;
+	$in .= 'x';
+	$harness->pump until $out =~ /\n.*\n/;
+	put($leaf{two}, 'one');    # and the files under the bundle
+	$in .= 'xx';
+	$harness->finish;
+	is($out, "$pa /CN=one\n$pa /CN=two\n$pa /CN=two\n",
+		'a server whose CAs changed is asked again, and rotated files are read again');
+}
+
+$a->stop;
+$b->stop;
+done_testing();
