@@ -75,11 +75,11 @@ subtest 'warnings at login' => sub {
 };
 
 subtest 'off by default' => sub {
-	my $cert = short('alice0', 3);
+	my $cert = short('alice0', 6);
 	my $session = CertPolicy::Session->new($srv, user => 'alice', cert => $cert);
 	my $mark = $srv->log_mark;
 
-	sleep 5;
+	sleep 8;
 	is($session->query('select 1'), '1', 'the session outlives its certificate');
 	unlike($srv->log_since($mark), qr/expired/, 'and nothing is said');
 	$session->close;
@@ -89,7 +89,7 @@ $srv->conf("pg_cert_policy.disconnect_expired = on\n");
 $srv->reload;
 
 subtest 'disconnect_expired' => sub {
-	my $cert = short('alice', 6);
+	my $cert = short('alice', 15);
 	my %login = (user => 'alice', cert => $cert);
 	my $idle = CertPolicy::Session->new($srv, %login);
 	my $running = CertPolicy::Session->new($srv, %login);
@@ -135,19 +135,19 @@ subtest 'on_expiry, expiry_grace and enforce' => sub {
 	$srv->conf("pg_cert_policy.disconnect_expired = off\npg_cert_policy.expiry_grace = 4s\n");
 	$srv->reload;
 	$srv->sql(q{security label for pg_cert_policy on role keeper is 'on_expiry=disconnect any'});
-	my $cert = short('keeper', 3);
+	my $cert = short('keeper', 8);
 	my $begun = time;
 	my $session = CertPolicy::Session->new($srv, user => 'keeper', cert => $cert);
 	my $other = CertPolicy::Session->new($srv, user => 'alice', cert => $cert);
 
 	$session->wait_for_end;
-	cmp_ok(time - $begun, '>=', 7, 'on_expiry=disconnect, after the grace period');
+	cmp_ok(time - $begun, '>=', 12, 'on_expiry=disconnect, after the grace period');
 	is($other->query('select 1'), '1', 'without it the session stays');
 	$other->close;
 
 	$srv->conf("pg_cert_policy.enforce = log\npg_cert_policy.expiry_grace = 0\n");
 	$srv->reload;
-	$cert = short('keeper2', 2);
+	$cert = short('keeper2', 8);
 	my $mark = $srv->log_mark;
 	$session = CertPolicy::Session->new($srv, user => 'keeper', cert => $cert);
 	$srv->wait_for_log(qr/would end session of role "keeper" with PID @{[$session->pid]}/, $mark);
@@ -167,7 +167,7 @@ subtest 'the watchdog' => sub {
 	$srv->sql("select pg_terminate_backend($first)");
 	$srv->node->poll_query_until('postgres',
 		"select count(*) = 1 from pg_stat_activity where backend_type = 'pg_cert_policy watchdog' and pid <> $first");
-	my $cert = short('again', 3);
+	my $cert = short('again', 8);
 	my $session = CertPolicy::Session->new($srv, user => 'keeper', cert => $cert);
 	like($session->wait_for_end, qr/terminating connection/, 'comes back, and goes on');
 };
@@ -179,7 +179,7 @@ subtest 'on a standby' => sub {
 	$standby->init_from_backup($primary, 'base', has_streaming => 1);
 	$standby->start;
 	my $srv2 = bless { %$srv, node => $standby }, ref $srv;
-	my $cert = short('standby', 3);
+	my $cert = short('standby', 8);
 	my $session = CertPolicy::Session->new($srv2, user => 'keeper', cert => $cert);
 	like($session->wait_for_end, qr/terminating connection/, 'sessions end there too');
 

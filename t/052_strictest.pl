@@ -177,7 +177,7 @@ subtest 'on_expiry' => sub {
 	{
 		my $column = $server eq 'on' ? 4 : 3;
 		my $cert = $pki->leaf("short$server", issuer => $ca,
-			not_after => strftime('%Y%m%d%H%M%SZ', gmtime(time + 6)));
+			not_after => strftime('%Y%m%d%H%M%SZ', gmtime(time + 20)));
 		my $mark = $srv->log_mark;
 		my @sessions;
 
