@@ -44,7 +44,15 @@ foreach my $path (@pages)
 	my $text = slurp($path);
 
 	$page = basename($path);
-	run_block($path, $_) foreach CertPolicy::Docs::blocks($text);
+	foreach my $block (CertPolicy::Docs::blocks($text))
+	{
+		my $lacks = $block->{kind} eq 'needs' && lacks($block->{body});
+
+		run_block($path, $block) unless $block->{kind} eq 'needs';
+		next unless $lacks;
+	  SKIP: { skip "$page: $lacks", 1 }
+		last;
+	}
 	end_world();
 }
 diag(join ', ', map { "$count{$_} $_" } sort keys %count);
@@ -53,6 +61,15 @@ done_testing();
 # ---------------------------------------------------------------------------
 # Blocks
 # ---------------------------------------------------------------------------
+
+# What "needs PostgreSQL 15" misses here, or nothing.
+sub lacks
+{
+	my ($program, $least) = split ' ', shift;
+	my $version = $program eq 'OpenSSL' ? `openssl version` : `psql --version`;
+
+	return $version =~ /(\d+)/ && $1 >= $least ? '' : "needs $program $least";
+}
 
 sub run_block
 {
@@ -244,7 +261,8 @@ sub conf
 sub setup
 {
 	my ($name) = @_;
-	my %setups = (server => \&setup_server, empty => \&setup_empty);
+	my %setups = (server => \&setup_server, empty => \&setup_empty,
+		troubles => \&setup_troubles);
 
 	die "there is no set-up \"$name\"\n" unless $setups{$name};
 	my $folder = abs_path(
@@ -301,7 +319,6 @@ sub setup_empty
 # intermediate that rootCA2 named "rootCA1".
 sub setup_server
 {
-	my $certs = "$world->{folder}/certs";
 	my $ca = "$world->{folder}/ca";
 	my $pki = CertPolicy::PKI->new("$world->{folder}/.pki");
 	my $one = $pki->root('rootCA1', subject => "$ido/CN=rootCA1");
@@ -315,24 +332,14 @@ sub setup_server
 			serial => '1A2B3C', ext => ['certificatePolicies = 1.3.6.1.4.1.99999.1'] },
 		bob => { issuer => $one },
 		alice_2 => { issuer => $two, subject => '/CN=alice' },
-		alice_fake => { issuer => $fake, subject => '/CN=alice' },
-		server => { eku => 'serverAuth', issuer => $one, subject => '/CN=db.example.com',
-			san => 'DNS:db.example.com,DNS:localhost,IP:127.0.0.1' });
+		alice_fake => { issuer => $fake, subject => '/CN=alice' });
+	my $server = $pki->server($one, name => 'server', subject => '/CN=db.example.com',
+		san => 'DNS:db.example.com,DNS:localhost,IP:127.0.0.1');
 
-	mkdir $certs;
+	mkdir "$world->{folder}/certs";
 	mkdir $ca;
-	$world->{pki} = $pki;
-	foreach my $name (sort keys %leaf)
-	{
-		my $made = $pki->leaf($name, eku => 'clientAuth', ku => 'digitalSignature',
-			%{ $leaf{$name} });
-
-		$leaf{$name} = $made;
-		next if $name eq 'server';
-		spit("$certs/$name.crt", slurp($made->{chain}));
-		spit("$certs/$name.key", slurp($made->{key}));
-		chmod 0600, "$certs/$name.key";
-	}
+	@$world{qw(pki one two clients)} = ($pki, $one, $two, $int);
+	make_leaf($_, %{ $leaf{$_} }) foreach sort keys %leaf;
 	spit("$ca/rootCA1.crt", slurp($one->{cert}));
 	spit("$ca/rootCA2.crt", slurp($two->{cert}));
 	spit("$ca/both.crt", slurp($one->{cert}) . slurp($two->{cert}));
@@ -340,12 +347,51 @@ sub setup_server
 		'db',
 		pki => $pki,
 		ca_file => "$ca/both.crt",
-		server_cert => $leaf{server},
+		server_cert => $server,
 		hba => [
 			$local,
 			'hostssl all all 127.0.0.1/32 trust clientcert=verify-ca' ]);
 	server()->sql('create extension pg_cert_policy');
 	server()->sql("create role $_ login") foreach qw(alice bob);
+	return;
+}
+
+# A client's certificate: certs/NAME.crt, with its intermediates, and .key.
+sub make_leaf
+{
+	my ($name, %opt) = @_;
+	my $made = $world->{pki}->leaf($name, eku => 'clientAuth',
+		ku => 'digitalSignature', %opt);
+
+	spit("certs/$name.crt", slurp($made->{chain}));
+	spit("certs/$name.key", slurp($made->{key}));
+	chmod 0600, "$world->{folder}/certs/$name.key";
+	return $made;
+}
+
+# The same, and certificates with something wrong; a revoked one, and the CRLs.
+sub setup_troubles
+{
+	setup_server();
+	my ($pki, $one, $two) = @$world{qw(pki one two)};
+	my $other = $pki->root('other', subject => '/O=Other/CN=Other CA');
+	my %alice = (issuer => $one, subject => '/CN=alice');
+
+	make_leaf('stranger', %alice, issuer => $other);
+	make_leaf('expired', %alice, not_before => gmt(-86400 * 10), not_after => gmt(-86400));
+	make_leaf('future', %alice, not_before => gmt(86400));
+	make_leaf('for_servers', %alice, eku => 'serverAuth');
+	make_leaf('without_eku', %alice, eku => undef);
+	make_leaf('sha1', %alice, md => 'sha1');
+	make_leaf('small', %alice, key => 'rsa:1024');
+	make_leaf('ending', %alice, days => 100, not_before => gmt(-86400 * 95));
+	make_leaf('encrypted', %alice, password => 'secret');
+	my $revoked = make_leaf('revoked', %alice);
+	spit('ca/crls.pem', join '', map { slurp($_) }
+		  $pki->crl($one, revoked => [$revoked]), $pki->crl($two),
+		$pki->crl($world->{clients}));
+	spit('ca/old_crl.pem', slurp($pki->crl($one, last_update => gmt(-86400 * 9),
+			next_update => gmt(-86400 * 2))));
 	return;
 }
 

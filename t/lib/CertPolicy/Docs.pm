@@ -20,6 +20,8 @@
 # A block that is none of these fails the test.  And these stand by themselves:
 #
 #	<!-- test: setup NAME -->	begin with a new set-up; see 200_docs.pl
+#	<!-- test: needs PostgreSQL 15 -->	skip the rest of the page below that version;
+#								or OpenSSL
 #	<!-- test: on NAME -->		sql and conf now mean that server of the set-up
 #	<!-- test: sh ... -->		run these lines unseen; likewise "sql ..."
 #
@@ -47,7 +49,7 @@ sub blocks
 
 			$body .= "\n" . $lines[ ++$i ]
 			  until $body =~ s/\s*-->\s*$// || $i >= $#lines;
-			if ($kind =~ /^(setup|on|sh|sql)$/)
+			if ($kind =~ /^(setup|needs|on|sh|sql)$/)
 			{
 				push @blocks,
 				  { kind => $kind, hidden => 1, body => $body, line => $line };
