@@ -4,7 +4,8 @@
 #
 # Each set-up is a folder with certificates and servers of its own.  In the
 # pages the folder is /home/me, the server's data directory /var/lib/postgresql/data,
-# its port 5432 and its log postgresql.log; the name db.example.com is its own.
+# its sockets' /var/run/postgresql, its port 5432 and its log postgresql.log; the
+# name db.example.com is its own.
 #
 #	prove t/200_docs.pl :: client security		only these pages
 #	DOCS_FILL=1 prove t/200_docs.pl				replaces outputs that are "?" in
@@ -190,8 +191,10 @@ sub here
 {
 	my ($text) = @_;
 	my $data = abs_path(server()->node->data_dir);
+	my $sockets = server()->node->host;
 
 	$text =~ s!/var/lib/postgresql/data!$data!g;
+	$text =~ s!/var/run/postgresql!$sockets!g;
 	$text =~ s!/home/me\b!$world->{folder}!g;
 	return $text;
 }
@@ -262,7 +265,7 @@ sub setup
 {
 	my ($name) = @_;
 	my %setups = (server => \&setup_server, empty => \&setup_empty,
-		troubles => \&setup_troubles);
+		troubles => \&setup_troubles, fleet => \&setup_fleet);
 
 	die "there is no set-up \"$name\"\n" unless $setups{$name};
 	my $folder = abs_path(
@@ -392,6 +395,48 @@ sub setup_troubles
 		$pki->crl($world->{clients}));
 	spit('ca/old_crl.pem', slurp($pki->crl($one, last_update => gmt(-86400 * 9),
 			next_update => gmt(-86400 * 2))));
+	return;
+}
+
+# db1 to db3, which know each other's names and trust the CA "Clients 2026"; "Clients
+# 2027" is there to follow it.  The roles monitor and shop have certificates of
+# the first; shop has one of the second in new/.  db1 to db3 are services too.
+sub setup_fleet
+{
+	my $pki = CertPolicy::PKI->new("$world->{folder}/.pki");
+	my $servers = $pki->root('servers', subject => '/O=Example/CN=Servers');
+	my %ca = map { $_ => $pki->root($_, subject => "/O=Example/CN=Clients $_") } 2026, 2027;
+	my $services = '';
+
+	$world->{pki} = $pki;
+	delete $world->{env}{PGHOSTADDR};
+	mkdir "$world->{folder}/$_" foreach qw(ca certs db1 db2 db3);
+	foreach my $year (sort keys %ca)
+	{
+		spit("ca/$year.$_", slurp($ca{$year}{ $_ eq 'crt' ? 'cert' : $_ })) foreach qw(crt key);
+	}
+	spit('ca/servers.crt', slurp($servers->{cert}));
+	make_leaf($_, issuer => $ca{2026}) foreach qw(monitor shop pooler);
+	make_leaf('shop-2027', issuer => $ca{2027}, subject => '/CN=shop');
+	foreach my $name (qw(db1 db2 db3))
+	{
+		spit("$name/clients.crt", slurp($ca{2026}{cert}));
+		my $srv = new_server(
+			$name,
+			pki => $pki,
+			ca_file => "$world->{folder}/$name/clients.crt",
+			server_cert => $pki->server($servers, name => $name,
+				subject => "/CN=$name.example.com", san => "DNS:$name.example.com"),
+			hba => [ $local, 'hostssl all all 127.0.0.1/32 trust clientcert=verify-ca' ]);
+
+		$srv->sql($_) foreach 'create extension pg_cert_policy', 'create role shop login',
+		  'create role monitor login in role pg_monitor',
+		  'grant execute on function pg_reload_conf() to monitor';
+		$services .= "[$name]\nhost=$name.example.com\nhostaddr=127.0.0.1\nport=" . $srv->port
+		  . "\ndbname=postgres\nuser=monitor\nsslmode=verify-full\nsslrootcert=ca/servers.crt\n"
+		  . "sslcert=certs/monitor.crt\nsslkey=certs/monitor.key\n\n";
+	}
+	spit('.pg_service.conf', $services);
 	return;
 }
 

@@ -3,8 +3,9 @@
 # A page is Markdown.  These fenced blocks are run, in their order:
 #
 #	```sql			by psql, as superuser
-#	```console		lines "$ command" by bash; a line that ends in \ goes on;
-#					what the command prints stands below it
+#	```console		lines "$ command" by bash, which a line that begins with "> "
+#					continues, or one behind a line that ends in \; what the
+#					command prints stands below it
 #	```text			right behind a sql block: what that prints
 #
 # An HTML comment before a block says what else is to be done with it:
@@ -117,6 +118,10 @@ sub commands
 		if ($goes_on)
 		{
 			$commands[-1]{command} .= "\n$line";
+		}
+		elsif ($line =~ /^> (.*)$/ && @commands && !defined $commands[-1]{wants})
+		{
+			$commands[-1]{command} .= "\n$1";
 		}
 		elsif ($line =~ /^\$ (.*)$/)
 		{
