@@ -73,6 +73,9 @@ extern int	options_prepare(Options *options);
 extern void options_free(Options *options);
 extern const char *options_value(const PQconninfoOption *list, const char *keyword);
 
+/* A path at home, as libpq understands home; false if there is none. */
+extern bool home_path(char *path, size_t size, const char *name);
+
 /* password_file.c: 0 or an exit status. */
 extern int	read_password_file(pgcs_selector *sel, const char *path);
 
@@ -125,7 +128,18 @@ extern void print_problems(const pgcs_bundle *bundle);
 /* "2026-11-21", in a buffer of at least 16 bytes. */
 extern const char *date_text(int64_t seconds, char *text, size_t size);
 
+/* exec_own_services.c */
+
+/*
+ * Appends the services that the program could name otherwise, each with what
+ * the choice adds to it.  Nothing is appended where there are none.
+ */
+extern void add_own_services(PgcertBuf *file, const char *addition);
+
 /* exec_service.c */
+
+/* The connection's name in the service file that a program is given. */
+#define EXEC_SERVICE "pgcertsel-exec"
 
 /*
  * Runs the program as a child that reads content as its service file, and

@@ -19,6 +19,7 @@ typedef struct Plan
 	const Options *options;
 	const Chosen *chosen;
 	PgcertBuf	service;		/* lines of the service file */
+	PgcertBuf	addition;		/* those that other services get, too */
 	bool		needs_service;
 } Plan;
 
@@ -45,8 +46,11 @@ planned_value(const Plan *plan, const PQconninfoOption *option)
 		return pgcs_choice_password(choice);
 
 	/* a service is resolved by now, and would win over the environment */
-	if (strcmp(option->keyword, "service") == 0 ||
-		strcmp(option->keyword, "servicefile") == 0)
+	if (strcmp(option->keyword, "service") == 0)
+		return NULL;
+
+	/* libpq 19 can be told where services are; the program may have its own */
+	if (strcmp(option->keyword, "servicefile") == 0 && option->envvar == NULL)
 		return NULL;
 
 	/* libpq's default, which -U of the program should still change */
@@ -56,6 +60,14 @@ planned_value(const Plan *plan, const PQconninfoOption *option)
 		strcmp(option->val, options_value(plan->options->resolved, "user")) == 0)
 		return NULL;
 	return option->val;
+}
+
+static void
+add_line(PgcertBuf *buf, const char *keyword, const char *value)
+{
+	pgcert_buf_printf(buf, "%s=", keyword);
+	pgcert_buf_text(buf, value);
+	pgcert_buf_text(buf, "\n");
 }
 
 /* A service file has no quoting: what it cannot hold is refused. */
@@ -71,11 +83,11 @@ add_service_line(Plan *plan, const char *keyword, const char *value)
 			keyword);
 		return false;
 	}
-	pgcert_buf_printf(&plan->service, "%s=", keyword);
-	pgcert_buf_text(&plan->service, value);
-	pgcert_buf_text(&plan->service, "\n");
+	add_line(&plan->service, keyword, value);
+	if (strcmp(keyword, "sslpassword") == 0)
+		add_line(&plan->addition, keyword, value);
 	plan->needs_service = true;
-	return !plan->service.failed;
+	return !plan->service.failed && !plan->addition.failed;
 }
 
 /* One parameter into the environment, or into the service file. */
@@ -112,31 +124,34 @@ exec_error(const char *program, int error)
 static int
 run(Plan *plan, char **program)
 {
-	char	   *content;
-	int			status;
+	char	   *content = NULL;
+	char	   *addition = NULL;
+	int			status = EXIT_EXEC_FAILED;
 
-	pgcert_buf_text(&plan->service, "[pgcertsel]\n");
+	pgcert_buf_text(&plan->service, "[" EXEC_SERVICE "]\n");
 	for (const PQconninfoOption *o = plan->options->resolved; o->keyword != NULL; o++)
 		if (!hand_over(plan, o))
-		{
-			pgcert_buf_free(&plan->service);
-			return EXIT_EXEC_FAILED;
-		}
-	content = pgcert_buf_take(&plan->service);
-	if (content == NULL || unsetenv("PGSERVICE") != 0)
+			goto out;
+	if (!plan->needs_service)
 	{
-		say("out of memory");
-		pgcs_text_free(content);
-		return EXIT_EXEC_FAILED;
-	}
-	if (plan->needs_service)
-		status = exec_with_service(program, content);
-	else
-	{
-		execvp(program[0], program);
+		if (unsetenv("PGSERVICE") == 0)
+			execvp(program[0], program);
 		status = exec_error(program[0], errno);
+		goto out;
 	}
+	addition = pgcert_buf_take(&plan->addition);
+	if (addition != NULL)
+		add_own_services(&plan->service, addition);
+	content = pgcert_buf_take(&plan->service);
+	if (addition == NULL || content == NULL)
+		say("out of memory");
+	else
+		status = exec_with_service(program, content);
+out:
+	pgcert_buf_free(&plan->service);
+	pgcert_buf_free(&plan->addition);
 	pgcs_text_free(content);
+	pgcs_text_free(addition);
 	return status;
 }
 
@@ -182,7 +197,7 @@ command_exec(int argc, char **argv)
 	}
 	if (chosen.choice != NULL && may_run(&options, status))
 	{
-		Plan		plan = {&options, &chosen, PGCERT_BUF_INIT, false};
+		Plan		plan = {&options, &chosen, PGCERT_BUF_INIT, PGCERT_BUF_INIT, false};
 
 		fflush(stdout);
 		fflush(stderr);

@@ -141,7 +141,7 @@ exec_with_service(char **program, const char *content)
 		return EXIT_EXEC_FAILED;
 	}
 	if (setenv("PGSERVICEFILE", path, 1) != 0 ||
-		setenv("PGSERVICE", "pgcertsel", 1) != 0 ||
+		setenv("PGSERVICE", EXEC_SERVICE, 1) != 0 ||
 		pipe2(report, O_CLOEXEC) != 0)
 	{
 		say("could not prepare the program: %s", strerror(errno));

@@ -371,8 +371,7 @@ resolve_connection(Options *options)
 
 /* ---------- the bundle ---------- */
 
-/* libpq's idea of a home directory; false if there is none. */
-static bool
+bool
 home_path(char *path, size_t size, const char *name)
 {
 	const char *home = getenv("HOME");
@@ -384,7 +383,7 @@ home_path(char *path, size_t size, const char *name)
 		home = pw != NULL ? pw->pw_dir : NULL;
 	}
 	return home != NULL &&
-		(size_t) snprintf(path, size, "%s/.postgresql%s", home, name) < size;
+		(size_t) snprintf(path, size, "%s/%s", home, name) < size;
 }
 
 static bool
@@ -415,13 +414,13 @@ add_lists(Options *options, const PQconninfoOption *list)
 
 	if (cert == NULL)
 	{
-		if (!home_path(path, sizeof(path), "/postgresql.crt"))
+		if (!home_path(path, sizeof(path), ".postgresql/postgresql.crt"))
 			return PGCS_OK;
 		return pgcs_add_lists(options->sel, path, key, password);
 	}
 	result = pgcs_add_lists(options->sel, cert, key, password);
 	if (result == PGCS_OK && key == NULL &&
-		home_path(path, sizeof(path), "/postgresql.key") && exists(path))
+		home_path(path, sizeof(path), ".postgresql/postgresql.key") && exists(path))
 		result = pgcs_add_file(options->sel, path);
 	return result;
 }
@@ -451,14 +450,14 @@ add_sources(Options *options)
 		result = add_lists(options, options->resolved);
 	else
 	{
-		if (options->n_bundles == 0 && home_path(path, sizeof(path), "") && exists(path))
+		if (options->n_bundles == 0 && home_path(path, sizeof(path), ".postgresql") && exists(path))
 			result = pgcs_add_directory(sel, path);
 		if (result == PGCS_OK && password != NULL)
 			result = pgcs_set_password(sel, NULL, password);
 	}
 	if (result != PGCS_OK)
 		return result;
-	if (root == NULL && home_path(path, sizeof(path), "/root.crt") && exists(path))
+	if (root == NULL && home_path(path, sizeof(path), ".postgresql/root.crt") && exists(path))
 		root = path;
 	return pgcs_set_root_file(sel, root);
 }
