@@ -281,6 +281,9 @@ pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx)
 						 identity->cert_path,
 						 "OpenSSL refuses to send certificate %d of the file: %s",
 						 which, words);
+		if (strstr(words, "too small") != NULL || strstr(words, "too weak") != NULL)
+			pgcs_reasons_hint(&identity->reasons,
+							  "have it issued anew: RSA of 2048 bits or more, or EC, signed with SHA-256");
 	}
 	ERR_clear_error();
 }

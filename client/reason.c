@@ -55,6 +55,34 @@ reasons_append(PgcsReasons *reasons, pgcs_reason *reason)
 	items[reasons->n++] = reason;
 }
 
+/* What to do where nothing more special is to be said. */
+static const char *
+usual_hint(pgcs_severity severity, const char *code)
+{
+	static const struct
+	{
+		const char *code;
+		const char *hint;
+	}			hints[] =
+
+	{
+		{"expired", "have it renewed"},
+		{"not-yet-valid", "wait for that day, or set the clock of this machine right"},
+		{"weak", "have it issued anew: RSA of 2048 bits or more, or EC, signed with SHA-256"},
+		{"key-mismatch", "find the key that the certificate was requested with, or request a new certificate"},
+		{"key-encrypted", "give its password with --password-file or in sslpassword"},
+		{"key-password-wrong", "try the password with \"openssl pkey -noout -in KEYFILE\""},
+		{"no-key", "put its key into the bundle, or name it in sslkey"},
+		{"path-too-long", "move it, or link to it by a shorter path"},
+		{"cn-embedded-nul", "have it issued anew with a common name in UTF-8"},
+	};
+
+	for (size_t i = 0; severity != PGCS_NOTE && i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (strcmp(code, hints[i].code) == 0)
+			return hints[i].hint;
+	return "";
+}
+
 void
 pgcs_reasons_add(PgcsReasons *reasons, pgcs_severity severity,
 				 const char *code, const char *file, const char *format,...)
@@ -74,7 +102,7 @@ pgcs_reasons_add(PgcsReasons *reasons, pgcs_severity severity,
 	va_start(args, format);
 	reason->text = format_text(format, args);
 	va_end(args);
-	reason->hint = calloc(1, 1);
+	reason->hint = strdup(usual_hint(severity, code));
 	if (reason->text == NULL || reason->hint == NULL ||
 		(file != NULL && reason->file == NULL))
 	{

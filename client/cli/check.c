@@ -32,15 +32,15 @@ print_candidate(const Chosen *chosen, const pgcs_candidate *candidate)
 	for (size_t h = 0; n_hosts > 1 && h < n_hosts; h++)
 		printf("            %s: %s\n", pgcs_request_host(chosen->request, h),
 			   verdict_words[pgcs_candidate_host_verdict(candidate, h)]);
-	for (size_t i = 0; i < pgcs_candidate_n_reasons(candidate); i++)
-		print_reason(pgcs_candidate_reason(candidate, i), "            ");
+	print_reasons(candidate, "            ", NULL);
 }
 
 static void
 print_table(const Chosen *chosen)
 {
 	print_request(chosen->request);
-	putchar('\n');
+	printf(pgcs_choice_n_candidates(chosen->choice) > 0
+		   ? "\n  VERDICT   CERTIFICATE\n" : "\n");
 	for (size_t i = 0; i < pgcs_choice_n_candidates(chosen->choice); i++)
 		print_candidate(chosen, pgcs_choice_candidate(chosen->choice, i));
 	print_problems(chosen->bundle);

@@ -187,6 +187,54 @@ explain_none(const Chosen *chosen)
 		say("there is no certificate to choose from; name some with --bundle or sslcert");
 }
 
+/* Was this path given with --bundle? */
+static bool
+is_bundle(const Options *options, const char *path)
+{
+	for (size_t i = 0; i < options->n_bundles; i++)
+	{
+		const char *bundle = options->bundles[i];
+		size_t		len = strlen(path);
+
+		/* a path that was not absolute is the end of one that is now */
+		if (strncmp(bundle, "./", 2) == 0)
+			bundle += 2;
+		if (strlen(bundle) <= len &&
+			strcmp(path + len - strlen(bundle), bundle) == 0 &&
+			(bundle[0] == '/') == (strlen(bundle) == len))
+			return true;
+	}
+	return false;
+}
+
+static bool
+say_if_unread(const Options *options, const pgcs_reason *reason)
+{
+	static const char *const codes[] = {
+		"file-missing", "file-unreadable", "file-special", "file-too-large",
+	};
+	const char *file = pgcs_reason_file(reason);
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcmp(pgcs_reason_code(reason), codes[i]) == 0 && file != NULL &&
+			is_bundle(options, file))
+		{
+			say_reason(reason);
+			return true;
+		}
+	return false;
+}
+
+bool
+say_unread_sources(const Options *options, const pgcs_bundle *bundle)
+{
+	bool		any = false;
+
+	for (size_t i = 0; i < pgcs_bundle_n_problems(bundle); i++)
+		any |= say_if_unread(options, pgcs_bundle_problem(bundle, i));
+	return any;
+}
+
 void
 explain_choice(const Options *options, const Chosen *chosen)
 {
@@ -199,6 +247,7 @@ explain_choice(const Options *options, const Chosen *chosen)
 			explain_none(chosen);
 		return;
 	}
+	say_unread_sources(options, chosen->bundle);
 	if (pgcs_choice_rival(choice) != NULL)
 		say("warning: %s", pgcs_choice_text(choice));
 	if (!pgcs_choice_is_certain(choice) && is_below_require(options))

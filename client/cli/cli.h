@@ -101,6 +101,12 @@ extern int	make_request(Options *options, pgcs_request **request);
 extern int	choose(Options *options, Chosen *chosen);
 extern void chosen_free(Chosen *chosen);
 
+/*
+ * Says on stderr which of the sources that the user named could not be read;
+ * true if there are any.
+ */
+extern bool say_unread_sources(const Options *options, const pgcs_bundle *bundle);
+
 /* Says on stderr what the user should know of the choice. */
 extern void explain_choice(const Options *options, const Chosen *chosen);
 
@@ -122,6 +128,10 @@ extern void print_coloured(Colour colour, const char *text);
 
 /* One indented line for a reason, for list and check. */
 extern void print_reason(const pgcs_reason *reason, const char *indent);
+
+/* All of a candidate, what is fatal first; those that skip() names are not. */
+extern void print_reasons(const pgcs_candidate *candidate, const char *indent,
+						  bool (*skip) (const pgcs_reason *reason));
 extern void print_request(const pgcs_request *request);
 extern void print_problems(const pgcs_bundle *bundle);
 

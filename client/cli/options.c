@@ -2,6 +2,7 @@
  * options.c
  *		The options that the subcommands share, and what follows from them.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <pwd.h>
@@ -316,6 +317,31 @@ put(Options *options, size_t *n, const char *keyword, const char *value)
 	options->values[(*n)++] = value;
 }
 
+/*
+ * What libpq does not like about a conninfo.  It may quote all of it, and
+ * then the words end up in a log with the password.
+ */
+static void
+say_libpq_words(const char *message, const char *conninfo)
+{
+	const char *quoted = message != NULL ? strstr(message, conninfo) : NULL;
+	size_t		len;
+	char	   *text = NULL;
+
+	if (quoted != NULL && asprintf(&text, "%.*s...%s", (int) (quoted - message), message,
+								   quoted + strlen(conninfo)) < 0)
+		text = NULL;
+	if (message != NULL && quoted == NULL)
+		text = strdup(message);
+	len = text != NULL ? strlen(text) : 0;
+	while (len > 0 && text[len - 1] == '\n')
+		text[--len] = '\0';
+	fputs("pgcertsel: ", stderr);
+	print_escaped(stderr, text != NULL ? text : "out of memory");
+	fputs("\n", stderr);
+	free(text);
+}
+
 static int
 resolve_connection(Options *options)
 {
@@ -328,13 +354,7 @@ resolve_connection(Options *options)
 		options->parsed = PQconninfoParse(options->conninfo, &message);
 		if (options->parsed == NULL)
 		{
-			size_t		len = message != NULL ? strlen(message) : 0;
-
-			while (len > 0 && message[len - 1] == '\n')
-				message[--len] = '\0';
-			fputs("pgcertsel: ", stderr);
-			print_escaped(stderr, message != NULL ? message : "out of memory");
-			fputs("\n", stderr);
+			say_libpq_words(message, options->conninfo);
 			PQfreemem(message);
 			return EXIT_ERROR;
 		}

@@ -91,6 +91,21 @@ print_reason(const pgcs_reason *reason, const char *indent)
 }
 
 void
+print_reasons(const pgcs_candidate *candidate, const char *indent,
+			  bool (*skip) (const pgcs_reason *reason))
+{
+	for (int severity = PGCS_FATAL; severity >= PGCS_NOTE; severity--)
+		for (size_t i = 0; i < pgcs_candidate_n_reasons(candidate); i++)
+		{
+			const pgcs_reason *reason = pgcs_candidate_reason(candidate, i);
+
+			if ((int) pgcs_reason_severity(reason) == severity &&
+				(skip == NULL || !skip(reason)))
+				print_reason(reason, indent);
+		}
+}
+
+void
 print_problems(const pgcs_bundle *bundle)
 {
 	size_t		n = pgcs_bundle_n_problems(bundle);

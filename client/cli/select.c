@@ -20,6 +20,10 @@ print_nothing(Options *options)
 						   options->full ? options->keywords : NULL,
 						   options->full ? options->values : NULL,
 						   options->show_password ? PGCS_SHOW_PASSWORD : 0);
+
+	/* what the format cannot hold is the connection; this it always can */
+	if (text == NULL && options->sel != NULL)
+		text = pgcs_format(options->sel, NULL, options->format, NULL, NULL, 0);
 	if (text == NULL && options->format == PGCS_FORMAT_ENV)
 		fputs("export PGSSLCERT='" PGCS_NOTHING "'\nunset PGSSLKEY", stdout);
 	else

@@ -52,21 +52,24 @@ sub expect
 	my ($self, $pattern, $what) = @_;
 	my $end = time + 10;
 
-	while ($self->{seen} !~ /$pattern/g)
+	for (;;)
 	{
 		my $read = '';
 
-		vec($read, fileno $self->{pty}, 1) = 1;
-		if (time >= $end || !select($read, undef, undef, $end - time)
-			|| !sysread($self->{pty}, $self->{seen}, 4096, length $self->{seen}))
+		if ($self->{seen} =~ /$pattern/)
 		{
-			fail($what);
-			diag($self->{seen});
+			$self->{seen} = substr $self->{seen}, $+[0];
+			pass($what);
 			return;
 		}
+		vec($read, fileno $self->{pty}, 1) = 1;
+		last
+		  if time >= $end
+		  || !select($read, undef, undef, $end - time)
+		  || !sysread($self->{pty}, $self->{seen}, 4096, length $self->{seen});
 	}
-	$self->{seen} = substr $self->{seen}, $+[0];
-	pass($what);
+	fail($what);
+	diag($self->{seen});
 	return;
 }
 
