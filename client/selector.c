@@ -178,12 +178,16 @@ pgcs_absolute_path(pgcs_selector *sel, const char *path)
 		}
 		size *= 2;
 	}
-	if (strncmp(path, "./", 2) == 0 && path[2] != '\0')
+	while (strncmp(path, "./", 2) == 0)
 		path += 2;
+	if (strcmp(path, ".") == 0)
+		path = "";
 	size = strlen(cwd) + strlen(path) + 2;
 	absolute = malloc(size);
 	if (absolute == NULL)
 		pgcs_fail_memory(sel);
+	else if (path[0] == '\0')
+		strcpy(absolute, cwd);
 	else
 		snprintf(absolute, size, "%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, path);
 out:

@@ -172,6 +172,8 @@ is(connections($got->{log}), 6, 'with it: one probe');
 is($got->{stdout}, join("\n", ("$pa /CN=one") x 5), 'for all of them');
 $got = $a->client([ $tool, '--cache', '--threads', 8, '--repeat', 5, $bundle, conninfo($pa) ]);
 is($got->{stdout}, join("\n", ("$pa /CN=one") x 40), 'shared by threads');
+is($got->{stderr}, '', 'without a word of a sanitizer, if there is one');
+is($got->{status}, 0, 'to the end');
 cmp_ok(connections($got->{log}), '<=', 48, 'a probe for each thread at most');
 
 # The server's CAs change under a cached answer.

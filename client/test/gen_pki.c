@@ -15,7 +15,9 @@
  * with another key, cross-signed and expired intermediates, chains that are
  * partial or out of order, purposes, key types, encodings of names, keys that
  * belong to others or are open to all.  The same seed makes the same choices
- * (the keys themselves are new each time).
+ * (the keys themselves are new each time).  About one case in twenty cannot be
+ * decided from the CA names alone: an untrusted twin, a trusted CA that has
+ * expired, an intermediate that is trusted without its root.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -39,6 +41,7 @@ typedef struct Ca
 	Cert		cert;
 	const struct Ca *issuer;	/* NULL: a root */
 	char		name[32];
+	bool		broken;			/* no server accepts what it vouches for */
 	bool		trusted;
 } Ca;
 
@@ -124,12 +127,13 @@ make_roots(void)
 
 		/* a few have the name of another, with another key */
 		snprintf(ca->name, sizeof(ca->name), "%s",
-				 names[i > 0 && percent(6) ? (int) below((unsigned int) i) : i]);
+				 names[i > 0 && percent(5) ? (int) below((unsigned int) i) : i]);
 		spell(&wish, ca->name);
-		if (percent(2))
+		if (percent(5))
 		{
 			wish.not_before = now - 20 * DAY;
 			wish.not_after = now - DAY;
+			ca->broken = true;
 		}
 		wish.no_key_ids = percent(10);
 		ca->cert = make_cert(wish);
@@ -200,6 +204,7 @@ make_intermediates(void)
 				break;
 		}
 		ca->cert = make_cert(wish);
+		ca->broken = what[0] != '\0' && strcmp(what, ", cross-signed") != 0;
 		n_cas++;
 		tell_ca(ca, what);
 	}
@@ -217,9 +222,15 @@ write_trust(void)
 		{
 			unsigned int chance = 45;
 
-			/* an intermediate without its root is a slip of the pen */
+			/*
+			 * Whoever trusts a CA mostly trusts one that works: an
+			 * intermediate without its root does not, nor one that has
+			 * expired.
+			 */
 			if (cas[i].issuer != NULL)
-				chance = cas[i].issuer->trusted ? 15 : 4;
+				chance = cas[i].issuer->trusted ? 15 : 1;
+			if (cas[i].broken)
+				chance = chance / 10 + 1;
 			if (cas[i].trusted || !percent(chance))
 				continue;
 			cas[i].trusted = true;

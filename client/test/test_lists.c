@@ -103,6 +103,14 @@ main(void)
 	describe(sel, got, sizeof(got));
 	snprintf(want, sizeof(want), "%s/x/../y.crt %s/z.key -;", test_dir(), test_dir());
 	is_text(got, want, "become absolute");
+	pgcs_selector_free(sel);
+	sel = pgcs_selector_new();
+	pgcs_add_directory(sel, ".");
+	pgcs_add_directory(sel, "./");
+	pgcs_add_directory(sel, "././x");
+	describe(sel, got, sizeof(got));
+	snprintf(want, sizeof(want), "%s - -;%s - -;%s/x - -;", test_dir(), test_dir(), test_dir());
+	is_text(got, want, "so does the current directory");
 	is_int(pgcs_add_pair(sel, "", "z", NULL), PGCS_INVALID, "an empty path is an error");
 	is_text(pgcs_error(sel), "path is empty", "with words");
 	is_int(pgcs_add_directory(sel, NULL), PGCS_INVALID, "so is none");
