@@ -57,7 +57,9 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 	{
-		printf("pgcertsel %s\n", pgcs_version());
+		/* libpq's, since some of its habits changed over time, and ours with them */
+		printf("pgcertsel %s (libpq %d.%d)\n", pgcs_version(),
+			   PQlibVersion() / 10000, PQlibVersion() % 10000);
 		return 0;
 	}
 	for (size_t i = 0; i < N_COMMANDS; i++)

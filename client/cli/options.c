@@ -391,10 +391,15 @@ resolve_connection(Options *options)
 
 /* ---------- the bundle ---------- */
 
+/*
+ * The path of a file in libpq's idea of a home directory; false if there is
+ * none.  Up to 14 libpq asks the password database alone, and a certificate
+ * that only we find would not be the one that it sends.
+ */
 bool
 home_path(char *path, size_t size, const char *name)
 {
-	const char *home = getenv("HOME");
+	const char *home = PQlibVersion() >= 150000 ? getenv("HOME") : NULL;
 	const struct passwd *pw;
 
 	if (home == NULL || home[0] == '\0')
