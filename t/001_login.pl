@@ -54,6 +54,7 @@ create extension pg_cert_policy;
 create role alice login;
 create role bob login;
 create role certonly login;
+set password_encryption = 'scram-sha-256';	-- 13 has another default
 create role secret login password 'pw';
 security label for pg_cert_policy on role alice is
 	'cn=%role eku=clientAuth ca="$ca1_name"';

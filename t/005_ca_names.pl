@@ -138,13 +138,17 @@ sub many_cas
 	my ($name, $n, $subject) = @_;
 	my $path = $pki->dir . "/$name";
 	my $pem = '';
+	my $config = $pki->dir . '/many.cnf';
 
+	open my $conf, '>', $config or die "could not write $config: $!";
+	print $conf "[req]\ndistinguished_name = none\n[none]\n";
+	close $conf or die "could not write $config: $!";
 	foreach my $i (1 .. $n)
 	{
 		my $out = '';
 
 		IPC::Run::run([ 'openssl', 'req', '-x509', '-new', '-key', $ca1->{key},
-				'-config', $pki->dir . '/openssl.cnf', '-days', '3650',
+				'-config', $config, '-days', '3650',
 				'-subj', $subject->($i) ],
 			'>', \$out, '2>', '/dev/null')
 		  or die "openssl failed for certificate $i of $name";

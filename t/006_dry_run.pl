@@ -56,8 +56,10 @@ my %cert = (
 	weak => $pki->leaf('weak', issuer => $ca1, key => 'rsa:1024', %client),
 	none => undef);
 
-my $crl = $pki->concat('all.crl', $pki->crl($ca1, revoked => [ $cert{revoked} ]),
-	map { $pki->crl($_) } $ca2, $twin, $int, $listed, $forged);
+# Of several CRLs for one name OpenSSL takes the newest, to the second.
+my @crls = map { $pki->crl($_) } $ca2, $twin, $int, $listed, $forged;
+sleep 2;
+my $crl = $pki->concat('all.crl', $pki->crl($ca1, revoked => [ $cert{revoked} ]), @crls);
 my $srv = CertPolicy::Server->new(
 	'main',
 	pki => $pki,

@@ -31,6 +31,7 @@ create role alice login;
 create role staff;
 grant staff to postgres, alice;
 SQL
+my $version = $srv->sql('show server_version_num');
 
 sub set
 {
@@ -75,6 +76,16 @@ sub let_in
 	return $got;
 }
 
+# Up to 14 the server ignores shared_preload_libraries in single-user mode.
+sub single
+{
+	my ($db, $sql) = @_;
+	my $load = $version < 150000 ? "load 'pg_cert_policy'\n" : '';
+
+	return $srv->client([ 'postgres', '--single', '-F', '-D', $node->data_dir, $db ],
+		stdin => $load . $sql);
+}
+
 my $all = join '; ', map { "security label for pg_cert_policy on $_ is null" }
   'role postgres', 'role staff', 'database postgres';
 
@@ -113,8 +124,7 @@ subtest 'a Unix socket with peer' => sub {
 	locked_out('local=reject is stricter than the server');
 	# the strictest counts, so all three have to give way
 	$srv->stop;
-	my $got = $srv->client([ 'postgres', '--single', '-F', '-D', $node->data_dir, 'template1' ],
-		stdin => join('', map { "security label for pg_cert_policy on $_ is 'cn=nobody'\n" }
+	my $got = single('template1', join('', map { "security label for pg_cert_policy on $_ is 'cn=nobody'\n" }
 			  'role postgres', 'role staff', 'database postgres'));
 	unlike($got->{stderr}, qr/ERROR|FATAL|PANIC/, 'labels can be set in single-user mode');
 	$srv->start;
@@ -128,8 +138,7 @@ subtest 'a Unix socket with peer' => sub {
 
 subtest 'single-user mode' => sub {
 	$srv->stop;
-	my $got = $srv->client([ 'postgres', '--single', '-F', '-D', $node->data_dir, 'postgres' ],
-		stdin => ($all =~ s/; /\n/gr) . "\nselect count(*) from pg_cert_policies\n");
+	my $got = single('postgres', ($all =~ s/; /\n/gr) . "\nselect count(*) from pg_cert_policies\n");
 	unlike($got->{stderr}, qr/ERROR|FATAL|PANIC/, 'no error');
 	like($got->{stdout}, qr/count = "0"/, 'role, group and database are free');
 	like($got->{stderr}, qr/LOG:  certificate policy of role "postgres" set by role "postgres"\n.*DETAIL:  Old policy: "cn=nobody"\. New policy: none\./,
@@ -142,8 +151,7 @@ subtest 'single-user mode' => sub {
 	$srv->reload;
 	like($srv->login(tls => 0)->{log}, qr/Policy of default_policy: no TLS\./, 'locked out by default');
 	$srv->stop;
-	$got = $srv->client([ 'postgres', '--single', '-F', '-D', $node->data_dir, 'postgres' ],
-		stdin => "alter system reset pg_cert_policy.default_policy\n");
+	$got = single('postgres', "alter system reset pg_cert_policy.default_policy\n");
 	unlike($got->{stderr}, qr/ERROR|FATAL|PANIC/, 'reset');
 	$srv->start;
 	let_in('afterwards');
@@ -178,8 +186,7 @@ SQL
 
 		$hand->($broken{$what});
 		$srv->stop;
-		my $got = $srv->client([ 'postgres', '--single', '-F', '-D', $node->data_dir, 'postgres' ],
-			stdin => "security label for pg_cert_policy on role alice is null\n");
+		my $got = single('postgres', "security label for pg_cert_policy on role alice is null\n");
 		unlike($got->{stderr}, qr/ERROR|FATAL|PANIC/, "$what: in single-user mode");
 		$srv->start;
 		$gone->($what);

@@ -319,7 +319,7 @@ sub _log_of_clients
 	my ($self, $mark) = @_;
 	my %mine;
 
-	for (my $i = 0; $i < 10 * 100; $i++)
+	for (my $i = 0; $i < 60 * 100; $i++)
 	{
 		my $log = $self->log_since($mark);
 
@@ -329,7 +329,7 @@ sub _log_of_clients
 		usleep(10_000);
 	}
 	croak "backends @{[sort keys %mine]} of \"" . $self->{node}->name
-	  . "\" are still there after 10 s";
+	  . "\" are still there after 60 s";
 }
 
 # Where the log ends now; log_since() gives what came after that, or after the
