@@ -279,7 +279,7 @@ key_text(EVP_PKEY *key, const char *password)
 	char	   *text;
 
 	PEM_write_bio_PKCS8PrivateKey(bio, key, password != NULL ? EVP_aes_128_cbc() : NULL,
-								  password, password != NULL ? (int) strlen(password) : 0,
+								  (char *) password, password != NULL ? (int) strlen(password) : 0,
 								  NULL, NULL);
 	len = BIO_get_mem_data(bio, &data);
 	text = strndup(data, (size_t) len);

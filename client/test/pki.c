@@ -216,7 +216,7 @@ put_key(FILE *file, const Cert *cert, const char *password)
 {
 	if (PEM_write_PKCS8PrivateKey(file, cert->key,
 								  password != NULL ? EVP_aes_128_cbc() : NULL,
-								  password, password != NULL ? (int) strlen(password) : 0,
+								  (char *) password, password != NULL ? (int) strlen(password) : 0,
 								  NULL, NULL) != 1)
 		die("could not write a key");
 }
