@@ -282,6 +282,7 @@ sub setup
 			PATH => "$folder/.bin:$ENV{PATH}",
 			LC_ALL => 'C.UTF-8',
 			TZ => 'UTC',
+			SOURCES => $root,
 			PGCONNECT_TIMEOUT => 30,
 			PGHOSTADDR => '127.0.0.1',
 			PKG_CONFIG_PATH => "$stage/usr/local/lib/pkgconfig",
