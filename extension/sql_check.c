@@ -22,6 +22,10 @@
 PG_FUNCTION_INFO_V1(pg_cert_policy_check_bytea);
 PG_FUNCTION_INFO_V1(pg_cert_policy_check_text);
 
+/* What certificates can name, and OpenSSL compares with: year 1 to year 9999. */
+#define FIRST_TIME INT64CONST(-62135596800)
+#define LAST_TIME INT64CONST(253402300799)
+
 /* The login that is tried. */
 typedef struct Trial
 {
@@ -281,6 +285,12 @@ run_check(FunctionCallInfo fcinfo, const unsigned char *bytes, size_t len)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the time must be finite")));
+	if (timestamptz_to_time_t(trial.at) < FIRST_TIME ||
+		timestamptz_to_time_t(trial.at) > LAST_TIME)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
+				 errmsg("the time must lie in a year from 1 to 9999"),
+				 errdetail("Certificates cannot name any other.")));
 
 	if (!PG_ARGISNULL(5))
 	{
