@@ -386,7 +386,7 @@ sub setup_troubles
 	make_leaf('future', %alice, not_before => gmt(86400));
 	make_leaf('for_servers', %alice, eku => 'serverAuth');
 	make_leaf('without_eku', %alice, eku => undef);
-	make_leaf('sha1', %alice, md => 'sha1');
+	make_leaf('sha1', %alice, issuer => $pki->intermediate('weak', issuer => $one, md => 'sha1'));
 	make_leaf('small', %alice, key => 'rsa:1024');
 	make_leaf('ending', %alice, days => 100, not_before => gmt(-86400 * 95));
 	make_leaf('encrypted', %alice, password => 'secret');
@@ -394,7 +394,7 @@ sub setup_troubles
 	spit('ca/crls.pem', join '', map { slurp($_) }
 		  $pki->crl($one, revoked => [$revoked]), $pki->crl($two),
 		$pki->crl($world->{clients}));
-	spit('ca/old_crl.pem', slurp($pki->crl($one, last_update => gmt(-86400 * 9),
+	spit('ca/old_crl.pem', lacks('OpenSSL 3') ? '' : slurp($pki->crl($one, last_update => gmt(-86400 * 9),
 			next_update => gmt(-86400 * 2))));
 	return;
 }
@@ -438,6 +438,8 @@ sub setup_fleet
 		  . "sslcert=certs/monitor.crt\nsslkey=certs/monitor.key\n\n";
 	}
 	spit('.pg_service.conf', $services);
+	# libpq 13 does not look for home in HOME
+	$world->{env}{PGSERVICEFILE} = "$world->{folder}/.pg_service.conf";
 	return;
 }
 

@@ -1,5 +1,6 @@
 # The test of the documentation would be worth nothing if it could not fail:
-# which blocks it sees in a page, and which outputs it takes for the same.
+# which blocks it sees in a page, and which outputs it takes for the same.  And
+# the links between the pages lead somewhere.
 use strict;
 use warnings;
 
@@ -7,6 +8,8 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 
 use CertPolicy::Docs;
+use Cwd qw(abs_path);
+use File::Basename qw(basename dirname);
 use Test::More;
 
 my $page = <<'PAGE';
@@ -105,4 +108,45 @@ foreach my $case (
 
 	is(CertPolicy::Docs::agrees($wants, $got) ? 1 : 0, $agree, $what);
 }
+
+# Links to files and headings.
+my $root = dirname($FindBin::RealBin);
+my %anchors;
+my @links;
+foreach my $path (grep { -e } map { "$root/$_" } 'README.md', 'CONTRIBUTING.md',
+	map { 'docs/' . basename($_) } glob("$root/docs/*.md"))
+{
+	my $fenced = 0;
+
+	open my $file, '<', $path or die "could not read $path: $!\n";
+	while (my $line = <$file>)
+	{
+		$fenced = !$fenced if $line =~ /^\s*```/;
+		next if $fenced;
+		$anchors{$path}{ slug($1) } = 1 if $line =~ /^#+ +(.*?)\s*$/;
+		push @links, [ $path, $. , $1, $2 ]
+		  while $line =~ /\]\(([^)#:]*)(?:#([^)]*))?\)/g;
+	}
+	close $file;
+}
+foreach my $link (@links)
+{
+	my ($path, $line, $target, $anchor) = @$link;
+	my $to = $target eq '' ? $path : abs_path(dirname($path) . "/$target") // '';
+
+	ok(-e $to && (!defined $anchor || $anchors{$to}{$anchor}),
+		basename($path) . ":$line leads to $target" . (defined $anchor ? "#$anchor" : ''));
+}
 done_testing();
+
+# A heading's anchor, as GitHub makes it.
+sub slug
+{
+	my ($heading) = @_;
+
+	$heading = lc $heading;
+	$heading =~ s/\[([^\]]*)\]\([^)]*\)/$1/g;
+	$heading =~ s/[^\w -]//g;
+	$heading =~ tr/ /-/;
+	return $heading;
+}
