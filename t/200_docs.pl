@@ -254,6 +254,9 @@ sub conf
 
 	server()->conf(here("$block->{body}\n"));
 	$block->{argument} eq 'restart' ? server()->restart : server()->reload;
+	my $wrong = server()->sql(
+		"select name, error from pg_file_settings where error is not null");
+	die "wrong: $wrong\n" if ($wrong ne '') != ($block->{argument} eq 'wrong');
 	return;
 }
 

@@ -12,7 +12,8 @@
 #
 #	<!-- test: file NAME -->	write it to that file
 #	<!-- test: conf -->			add it to postgresql.conf and reload; with
-#								"conf restart", restart
+#								"conf restart", restart; with "conf wrong", it
+#								has to be an error
 #	<!-- test: hba -->			make it pg_hba.conf and reload
 #	<!-- test: policy -->		the server must accept it as a policy
 #	<!-- test: fails -->		run it; it must fail
