@@ -87,13 +87,14 @@ pgcs_identity_new(PgcsFile *cert, const char *key_path)
 	identity->facts = pgcert_facts_new(PGCERT_LINK_TLS, 0);
 	if (identity->facts == NULL)
 		goto fail;
-	if (!pgcert_facts_set_certificate(identity->facts, identity->leaf, NULL, NULL))
+	if (X509_get0_pubkey(identity->leaf) != NULL)
 	{
-		/* decodes as X.509, but a part of it (the key) does not */
-		pgcert_facts_free(identity->facts);
-		identity->facts = pgcert_facts_new(PGCERT_LINK_TLS, 0);
-		if (identity->facts == NULL)
+		if (!pgcert_facts_set_certificate(identity->facts, identity->leaf, NULL, NULL))
 			goto fail;
+	}
+	else
+	{
+		/* decodes as X.509, but a part of it, the key, does not */
 		pgcs_reasons_add(&identity->reasons, PGCS_FATAL, "libpq-refuses",
 						 cert->path, "certificate cannot be decoded");
 	}
@@ -276,7 +277,7 @@ pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx)
 	{
 		char		words[128];
 
-		pgcs_openssl_words(words, sizeof(words));
+		pgcs_openssl_words(words, sizeof(words), &identity->reasons.failed);
 		pgcs_reasons_add(&identity->reasons, PGCS_FATAL, "libpq-refuses",
 						 identity->cert_path,
 						 "OpenSSL refuses to send certificate %d of the file: %s",

@@ -39,7 +39,7 @@ refuse(pgcs_candidate *candidate, const char *code, const char *path,
 {
 	char		words[128];
 
-	pgcs_openssl_words(words, sizeof(words));
+	pgcs_openssl_words(words, sizeof(words), &candidate->reasons.failed);
 	pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, code, path, "%s: %s",
 					 what, words);
 	return PGCS_LOAD_REFUSED;
@@ -78,7 +78,7 @@ load_key(pgcs_candidate *candidate, SSL *ssl)
 	{
 		char		words[128];
 
-		pgcs_openssl_words(words, sizeof(words));
+		pgcs_openssl_words(words, sizeof(words), &candidate->reasons.failed);
 		if (SSL_use_PrivateKey_file(ssl, identity->key_path, SSL_FILETYPE_ASN1) != 1)
 		{
 			ERR_clear_error();
@@ -88,7 +88,7 @@ load_key(pgcs_candidate *candidate, SSL *ssl)
 			return PGCS_LOAD_REFUSED;
 		}
 	}
-	ERR_clear_error();
+	pgcs_openssl_forget(&candidate->reasons.failed);
 	if (SSL_check_private_key(ssl) != 1)
 		return refuse(candidate, "key-mismatch", identity->key_path,
 					  "key does not belong to the certificate");
@@ -161,7 +161,11 @@ pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice)
 	{
 		pgcs_candidate *candidate = choice->winner;
 
-		switch (pgcs_load_candidate(candidate))
+		PgcsLoad	load = pgcs_load_candidate(candidate);
+
+		if (candidate->reasons.failed)
+			return pgcs_fail_memory(sel);
+		switch (load)
 		{
 			case PGCS_LOAD_DONE:
 				return PGCS_OK;
@@ -177,8 +181,6 @@ pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice)
 				return pgcs_fail(sel, PGCS_CHANGED,
 								 "certificate or key changed while it was being chosen");
 			case PGCS_LOAD_REFUSED:
-				if (candidate->reasons.failed)
-					return pgcs_fail_memory(sel);
 				pgcs_candidate_conclude(candidate);
 				if (!pgcs_choice_decide(choice))
 					return pgcs_fail_memory(sel);

@@ -175,7 +175,7 @@ pgcs_request_from_names(pgcs_selector *sel, const char *const *names, size_t n)
 		{
 			char	   *text = pgcs_printable(names[i]);
 
-			if (text == NULL)
+			if (text == NULL || pgcert_error_is_no_memory(&error))
 				pgcs_fail_memory(sel);
 			else
 				pgcs_fail(sel, PGCS_INVALID,
@@ -234,8 +234,11 @@ pgcs_request_from_ca_file(pgcs_selector *sel, const char *path)
 	if (infos == NULL)
 	{
 		char		words[128];
+		bool		memory_out = false;
 
-		pgcs_openssl_words(words, sizeof(words));
+		pgcs_openssl_words(words, sizeof(words), &memory_out);
+		if (memory_out)
+			goto no_memory;
 		pgcs_fail(sel, PGCS_FAILED, "CA file \"%s\" cannot be read: %s",
 				  printable, words);
 		goto fail;

@@ -327,6 +327,8 @@ pgcs_add_policy(pgcs_selector *sel, const char *policy)
 
 	pgcs_clear_error(sel);
 	parsed = pgcert_policy_parse(policy, &error);
+	if (parsed == NULL && pgcert_error_is_no_memory(&error))
+		return pgcs_fail_memory(sel);
 	if (parsed == NULL)
 	{
 		if (error.position > 0)

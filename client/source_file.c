@@ -47,14 +47,24 @@ pgcs_stamp_equal(const PgcsStamp *a, const PgcsStamp *b)
 }
 
 void
-pgcs_openssl_words(char *words, size_t size)
+pgcs_openssl_forget(bool *no_memory)
+{
+	unsigned long code;
+
+	while ((code = ERR_get_error()) != 0)
+		if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+			*no_memory = true;
+}
+
+void
+pgcs_openssl_words(char *words, size_t size, bool *no_memory)
 {
 	unsigned long code = ERR_peek_last_error();
 	const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
 
 	snprintf(words, size, "%s",
 			 reason != NULL ? reason : "OpenSSL does not say why");
-	ERR_clear_error();
+	pgcs_openssl_forget(no_memory);
 }
 
 void

@@ -111,7 +111,13 @@ extern bool pgcs_read_bytes(const char *path, size_t max,
 extern bool pgcs_stamp_equal(const PgcsStamp *a, const PgcsStamp *b);
 extern void pgcs_stamp_set(PgcsStamp *stamp, const struct stat *st);
 
-/* The words of OpenSSL's last error; clears the queue. */
-extern void pgcs_openssl_words(char *words, size_t size);
+/*
+ * Clears OpenSSL's errors; if one of them was that memory is out, sets
+ * *no_memory, so that a lack of memory is not taken for a broken file.
+ */
+extern void pgcs_openssl_forget(bool *no_memory);
+
+/* The words of OpenSSL's last error; then clears them like the above. */
+extern void pgcs_openssl_words(char *words, size_t size, bool *no_memory);
 
 #endif							/* PGCS_SOURCE_FILE_H */

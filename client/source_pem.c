@@ -75,6 +75,8 @@ read_certificates(PgcsFile *file)
 	ok = ERR_GET_LIB(error) == ERR_LIB_PEM &&
 		ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 out:
+	if (!ok && ERR_peek_error() == 0)
+		file->reasons.failed = true;
 	BIO_free(bio);
 	return ok;
 }
@@ -116,7 +118,10 @@ survey_blocks(PgcsFile *file, size_t *n_certs, size_t *n_blocks)
 		OPENSSL_free(header);
 		OPENSSL_clear_free(data, (size_t) len);
 	}
-	ERR_clear_error();
+	/* the end of the blocks is an error, too; none at all is no memory */
+	if (ERR_peek_error() == 0)
+		file->reasons.failed = true;
+	pgcs_openssl_forget(&file->reasons.failed);
 	BIO_free(bio);
 }
 
@@ -131,7 +136,7 @@ survey_der(PgcsFile *file, pgcs_severity severity)
 	if (file->data[0] == 0x30)
 	{
 		cert = d2i_X509(NULL, &p, (long) file->data_len);
-		ERR_clear_error();
+		pgcs_openssl_forget(&file->reasons.failed);
 		if (cert != NULL)
 		{
 			X509_free(cert);
@@ -144,7 +149,7 @@ survey_der(PgcsFile *file, pgcs_severity severity)
 		}
 		p = file->data;
 		p12 = d2i_PKCS12(NULL, &p, (long) file->data_len);
-		ERR_clear_error();
+		pgcs_openssl_forget(&file->reasons.failed);
 		if (p12 != NULL)
 		{
 			PKCS12_free(p12);
@@ -191,17 +196,19 @@ pgcs_file_read(const char *path, bool explicit_source)
 		survey_der(file, severity);
 		return file;
 	}
+	if (file->reasons.failed)
+		return file;
 	if (!read_certificates(file) && (n_certs > 0 || file->leaf != NULL))
 	{
 		char		words[128];
 
-		pgcs_openssl_words(words, sizeof(words));
+		pgcs_openssl_words(words, sizeof(words), &file->reasons.failed);
 		pgcs_reasons_add(&file->reasons, PGCS_FATAL, "libpq-refuses", path,
 						 "certificate %d of the file cannot be read, so libpq refuses the whole file: %s",
 						 file->leaf == NULL ? 1 : sk_X509_num(file->extra) + 2,
 						 words);
 	}
-	ERR_clear_error();
+	pgcs_openssl_forget(&file->reasons.failed);
 	if (file->leaf == NULL && file->key_state == PGCS_KEY_NONE &&
 		file->reasons.n == 0)
 		pgcs_reasons_add(&file->reasons, severity, "file-not-pem", path,
@@ -271,5 +278,5 @@ pgcs_file_open_key(PgcsFile *file, const char *password)
 		file->key_state = password != NULL ? PGCS_KEY_WRONG_PASSWORD
 			: PGCS_KEY_NO_PASSWORD;
 	EVP_PKEY_free(key);
-	ERR_clear_error();
+	pgcs_openssl_forget(&file->reasons.failed);
 }

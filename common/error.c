@@ -8,6 +8,8 @@
 
 #include "error.h"
 
+#define NO_MEMORY "out of memory"
+
 void
 pgcert_error_set(PgcertError *error, size_t position, const char *format,...)
 {
@@ -34,5 +36,11 @@ pgcert_error_hint(PgcertError *error, const char *format,...)
 void
 pgcert_error_out_of_memory(PgcertError *error)
 {
-	pgcert_error_set(error, 0, "out of memory");
+	pgcert_error_set(error, 0, NO_MEMORY);
+}
+
+bool
+pgcert_error_is_no_memory(const PgcertError *error)
+{
+	return error->position == 0 && strcmp(error->message, NO_MEMORY) == 0;
 }

@@ -27,4 +27,7 @@ extern void pgcert_error_hint(PgcertError *error,
 							  const char *format,...) PGCERT_PRINTF(2, 3);
 extern void pgcert_error_out_of_memory(PgcertError *error);
 
+/* Was it the above, and not the text? */
+extern bool pgcert_error_is_no_memory(const PgcertError *error);
+
 #endif							/* PGCERT_ERROR_H */
