@@ -212,6 +212,10 @@ stage()
 		echo "    it took longer than $limit s and was stopped"
 	fi
 	if [ "$status" -ne 0 ]; then
+		if [ "$kind" != check ]; then
+			grep -E '^ *#' "$log" >"$log.why" || true
+			excerpt "what the failed tests said" "$log.why" 300
+		fi
 		excerpt "what it printed last" "$log" 60
 	fi
 	return "$status"

@@ -12,8 +12,12 @@
 #	versions.sh [13 17 18 ...]
 #
 # One line is printed for each, "PostgreSQL 17: ok (N tests)" or "PostgreSQL
-# 13: skipped (REASON)"; what a failed one said comes before it.  The last line
-# counts them all.  The exit status is 0 unless one failed.
+# 13: skipped (REASON)"; what a failed one said, and which tests any of them
+# skipped, comes before it.  The last line counts them all.  The exit status is
+# 0 unless one failed.  At most two run side by side, and each has a limit, so
+# that the whole ends in time whatever happens.
+#
+# Needs root, mmdebstrap, and namespaces: see setup.sh --versions.
 # What is in single quotes is for apt and mmdebstrap to expand:
 # shellcheck disable=SC2016
 set -euo pipefail
@@ -23,8 +27,10 @@ root=$(dirname "$here")
 roots=${PGCP_ROOTS:-/var/cache/pg_cert_policy}
 majors=("$@")
 [ ${#majors[@]} -gt 0 ] || majors=(13 17 18)
-leg_seconds=1200
-make_seconds=900
+at_once=2
+log_lines=3000			# of a leg that failed
+make_seconds=600		# for a root
+leg_seconds=1200		# for the tests in it
 work=
 children=()
 passed=0
@@ -122,7 +128,7 @@ leg()
 
 report()
 {
-	local major=$1 line ok=0 bad=0
+	local major=$1 line status ok=0 bad=0 left=0
 
 	if [ -e "$work/$major.skipped" ]; then
 		echo "PostgreSQL $major: skipped ($(cat "$work/$major.skipped"))"
@@ -130,16 +136,25 @@ report()
 		return
 	fi
 	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$work/$major.log" | tail -n 1)
-	read -r ok bad _ < <(echo "$line" | tr -dc '0-9 \n') || true
+	read -r ok bad left < <(echo "$line" | tr -dc '0-9 \n') || true
+	status=$(cat "$work/$major.status" 2>/dev/null) || status=1
+	# A leg that was stopped has no count, and cannot have been all right.
+	if [ "$status" -ne 0 ] && [ "${bad:-0}" -eq 0 ]; then
+		bad=1
+	fi
 	passed=$((passed + ${ok:-0}))
 	failed=$((failed + ${bad:-0}))
-	if [ "$(cat "$work/$major.status")" -eq 0 ]; then
+	skipped=$((skipped + ${left:-0}))
+	if [ "$status" -eq 0 ]; then
+		sed -n 's/^ *skipped: /    PostgreSQL '"$major"' skipped: /p' "$work/$major.log"
 		echo "PostgreSQL $major: ok (${ok:-0} tests)"
-	else
-		[ "${bad:-0}" -gt 0 ] || failed=$((failed + 1))
-		sed 's/^/    /' "$work/$major.log" | tail -n 200
-		echo "PostgreSQL $major: FAILED (${ok:-0} tests passed, ${bad:-0} failed)"
+		return
 	fi
+	sed 's/^/    /' "$work/$major.log" | head -n "$log_lines"
+	if [ "$status" -eq 137 ]; then
+		echo "    it took longer than $leg_seconds s and was stopped"
+	fi
+	echo "PostgreSQL $major: FAILED (${ok:-0} tests passed, $bad failed)"
 }
 
 close_down()
@@ -178,6 +193,9 @@ main()
 		if [ -n "$why" ]; then
 			echo "$why" >"$work/$major.skipped"
 		else
+			while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do
+				wait -n || true
+			done
 			leg "$major" &
 			children+=($!)
 		fi
@@ -187,7 +205,11 @@ main()
 	for major in "${majors[@]}"; do
 		report "$major"
 	done
-	echo "$passed passed, $failed failed, $skipped skipped"
+	if [ "$skipped" -gt 0 ]; then
+		echo "$passed passed, $failed failed, $skipped skipped"
+	else
+		echo "$passed passed, $failed failed"
+	fi
 	[ "$failed" -eq 0 ]
 }
 
