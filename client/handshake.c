@@ -158,8 +158,14 @@ pgcs_handshake_step(PgcsHandshake *handshake)
 	else if (PQstatus(conn) == CONNECTION_AWAITING_RESPONSE ||
 			 status == PGRES_POLLING_OK)
 	{
-		/* cannot happen with sslmode=require; never go on without TLS */
-		handshake->state = PGCS_HANDSHAKE_NO_TLS;
+		/*
+		 * Never go on without TLS.  With sslmode=require only a libpq older
+		 * than November 2024 comes here: it would read what a server sends
+		 * that answers with an error, before TLS, and so may be anybody's.
+		 */
+		handshake->state = PGCS_HANDSHAKE_FAILED;
+		free(handshake->error);
+		handshake->error = strdup("the server answered the request for TLS with an error");
 	}
 	else
 		handshake->state = status == PGRES_POLLING_READING

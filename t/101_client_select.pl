@@ -48,15 +48,6 @@ sub folder
 	return $dir;
 }
 
-# The major version of the libpq that pgcertsel runs with.
-sub libpq_version
-{
-	my ($major) = `$pgcertsel --version` =~ /\(libpq (\d+)\./
-	  or die "$pgcertsel does not say which libpq it has";
-
-	return $major;
-}
-
 sub write_file
 {
 	my ($path, $text, $mode) = @_;
@@ -180,20 +171,18 @@ my $home1 = $pki->leaf('home1', issuer => $ca1, eku => 'clientAuth');
 copy($home1->{cert}, "$home/.postgresql/postgresql.crt");
 copy($home1->{key}, "$home/.postgresql/postgresql.key");
 chmod 0600, "$home/.postgresql/postgresql.key", "$home/.postgresql/other.key";
-my %at_home = (env => { HOME => $home });
+my %at_home = (env => { CertPolicy::Server::at_home($home) });
 
 $srv->hba('hostssl all all 127.0.0.1/32 trust');
 $srv->reload;
-# From 15 on libpq looks at HOME first; before, at the password database alone,
-# which a test cannot change.  There the environment names the same files.
-if (libpq_version() < 15)
+if (CertPolicy::Server::libpq_version() < 15)
 {
-	$got = psql_with('', %at_home);
+	my %home_alone = (env => { HOME => $home });
+
+	$got = psql_with('', %home_alone);
 	is($got->{status}, 0, 'libpq before 15 does not look at HOME') or diag $got->{stderr};
-	$got = $srv->client([ $pgcertsel, 'list', $conninfo ], %at_home);
+	$got = $srv->client([ $pgcertsel, 'list', $conninfo ], %home_alone);
 	unlike($got->{stdout} . $got->{stderr}, qr/\Q$home\E/, 'so pgcertsel does not');
-	$at_home{env}{PGSSLCERT} = "$home/.postgresql/postgresql.crt";
-	$at_home{env}{PGSSLKEY} = "$home/.postgresql/postgresql.key";
 }
 $got = psql_with('', %at_home);
 isnt($got->{status}, 0, 'libpq alone sends the certificate of the home directory');

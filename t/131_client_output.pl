@@ -256,7 +256,7 @@ mkdir "$home/.postgresql" or die $!;
 copy($wrong->{cert}, "$home/.postgresql/postgresql.crt") or die $!;
 copy($wrong->{key}, "$home/.postgresql/postgresql.key") or die $!;
 chmod 0600, "$home/.postgresql/postgresql.key";
-my %at_home = (env => { HOME => $home });
+my %at_home = (env => { CertPolicy::Server::at_home($home) });
 my $to = 'host=localhost hostaddr=127.0.0.1 port=' . $srv->port . ' user=postgres dbname=postgres sslmode=require';
 my @psql = ('psql', '-XAtqc', "select coalesce(client_dn, 'nothing') from pg_stat_ssl where pid = pg_backend_pid()");
 
@@ -278,7 +278,7 @@ foreach my $format (qw(conninfo uri env service))
 	$got =
 		$format eq 'env' ? $srv->client([ 'sh', '-c', 'eval "$0"; exec "$@"', $got->{stdout}, @psql ], %at_home)
 	  : $format eq 'service' ? $srv->client([ @psql, '-d', 'service=pgcertsel' ],
-		env => { HOME => $home, PGSERVICEFILE => $file })
+		env => { %{ $at_home{env} }, PGSERVICEFILE => $file })
 	  : $srv->client([ @psql, '-d', $got->{stdout} ], %at_home);
 	is($got->{stdout}, 'nothing', "$format: libpq sends nothing, and is let in") or diag $got->{stderr};
 }

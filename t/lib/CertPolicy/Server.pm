@@ -432,6 +432,29 @@ sub restart
 	return;
 }
 
+# The major version of the libpq that pgcertsel runs with.
+sub libpq_version
+{
+	my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
+	my ($major) = `$pgcertsel --version` =~ /\(libpq (\d+)\./
+	  or croak "$pgcertsel does not say which libpq it has";
+
+	return $major;
+}
+
+# The environment in which libpq finds the certificate in .postgresql under this
+# folder.  From 15 on libpq looks at HOME first; before, at the password
+# database alone, which a test cannot change: there variables name the files.
+sub at_home
+{
+	my ($home) = @_;
+	my %env = (HOME => $home);
+
+	@env{qw(PGSSLCERT PGSSLKEY)} = map { "$home/.postgresql/postgresql.$_" } qw(crt key)
+	  if libpq_version() < 15;
+	return %env;
+}
+
 # A value in a connection string.
 sub _quote
 {
