@@ -330,8 +330,18 @@ ask_local_cas(Case *c)
 		if (X509_STORE_add_cert(store, ca->cert) != 1)
 			c->failed = true;
 		for (int j = 0; j < sk_X509_num(c->reached) && !concerned; j++)
-			concerned = pgcert_name_equal(subject,
-										  X509_get_issuer_name(sk_X509_value(c->reached, j)));
+		{
+			X509	   *cert = sk_X509_value(c->reached, j);
+
+			/*
+			 * An intermediate of the right name that did not issue it comes
+			 * from elsewhere in the bundle: libpq would not send it along.
+			 */
+			concerned = pgcert_name_equal(subject, X509_get_issuer_name(cert)) &&
+				(is_self_issued(ca->cert) ||
+				 X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1);
+		}
+		ERR_clear_error();
 		if (!concerned)
 			continue;
 
@@ -363,6 +373,9 @@ ask_local_cas(Case *c)
 			pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "ca-twin", named->path,
 							 "%sis the certificate of a CA with the issuer's name, but it did not issue this one",
 							 c->prefix);
+		else if (pgcs_error_is_missing_issuer(v.error) &&
+				 pgcs_host_names(c->host, X509_get_issuer_name(named->cert)))
+			;					/* its own CA is named as well */
 		else if (pgcs_error_is_missing_issuer(v.error))
 		{
 			pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "intermediate-only", named->path,

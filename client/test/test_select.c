@@ -324,6 +324,9 @@ test_chains(void)
 	Cert		by_twin = make_cert((Wish) {.cn = "x", .issuer = &twin1});
 	Cert		by_nameless = make_cert((Wish) {.cn = "x", .issuer = &twin_without_id});
 	Cert		self = make_cert((Wish) {.cn = "self"});
+	Cert		fake = make_cert((Wish) {.cn = "root1", .ca = true, .issuer = &root2});
+	Cert		by_fake = make_cert((Wish) {.cn = "x", .issuer = &fake});
+	Cert		by_root = make_cert((Wish) {.cn = "x", .issuer = &root1});
 	char	   *path;
 
 	begin();
@@ -363,6 +366,15 @@ test_chains(void)
 	free(path);
 	finish();
 
+	/* an intermediate of root1's name, which another candidate brings along */
+	begin();
+	HOLD("a_forged", &by_fake, &fake);
+	HOLD("b_right", &by_root);
+	BY_NAME(USUAL, &root1, &root2);
+	ok(!has_reason("ca-twin") && !has_reason("intermediate-only"),
+	   "an intermediate in one file is not held against another");
+	finish();
+
 	begin();
 	HOLD("self", &self);
 	BY_NAME(USUAL, &self);
@@ -382,6 +394,9 @@ test_chains(void)
 	free_cert(&by_twin);
 	free_cert(&by_nameless);
 	free_cert(&self);
+	free_cert(&fake);
+	free_cert(&by_fake);
+	free_cert(&by_root);
 }
 
 static void
