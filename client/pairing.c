@@ -46,6 +46,20 @@ is_key_of(const PgcsFile *key, const unsigned char *digest)
 		memcmp(key->public_sha256, digest, PGCERT_SHA256_LEN) == 0;
 }
 
+/* Would libpq take it, as far as its path and mode go? */
+static bool
+libpq_opens(const PgcsFile *key)
+{
+	PgcsReasons reasons = {0};
+	bool		opens;
+
+	opens = strchr(key->path, ':') == NULL &&
+		strlen(key->path) <= PGCS_MAX_PATH_LEN &&
+		pgcs_check_key_mode(&reasons, key->path, key->stamp.mode, key->stamp.uid);
+	pgcs_reasons_free(&reasons);
+	return opens;
+}
+
 /* Orders the opened keys by their public key, then by path. */
 static int
 compare_keys(const void *a, const void *b)
@@ -90,9 +104,11 @@ make_index(const pgcs_selector *sel, const PgcsPool *pool, KeyIndex *index)
 	return true;
 }
 
+/* The key, in a file that libpq opens if there is one. */
 static PgcsFile *
 index_find(const KeyIndex *index, const unsigned char *digest)
 {
+	PgcsFile   *found;
 	size_t		low = 0;
 	size_t		high = index->n;
 
@@ -106,8 +122,27 @@ index_find(const KeyIndex *index, const unsigned char *digest)
 		else
 			high = middle;
 	}
-	return low < index->n && is_key_of(index->keys[low], digest)
-		? index->keys[low] : NULL;
+	if (low == index->n || !is_key_of(index->keys[low], digest))
+		return NULL;
+	found = index->keys[low];
+	for (; low < index->n && is_key_of(index->keys[low], digest); low++)
+		if (libpq_opens(index->keys[low]))
+			return index->keys[low];
+	return found;
+}
+
+/* A copy of a key that is in use is in use as well. */
+static void
+mark_copies(const KeyIndex *index)
+{
+	for (size_t i = 1; i < index->n; i++)
+		if (index->keys[i - 1]->key_used &&
+			is_key_of(index->keys[i], index->keys[i - 1]->public_sha256))
+			index->keys[i]->key_used = true;
+	for (size_t i = index->n; i > 1; i--)
+		if (index->keys[i - 1]->key_used &&
+			is_key_of(index->keys[i - 2], index->keys[i - 1]->public_sha256))
+			index->keys[i - 2]->key_used = true;
 }
 
 /*
@@ -119,6 +154,7 @@ static PgcsFile *
 find_by_stem(const pgcs_selector *sel, const PgcsPool *pool, PgcsFile *cert,
 			 const unsigned char *digest, PgcsFile **closed)
 {
+	PgcsFile   *found = NULL;
 	size_t		len = stem_len(cert->path);
 	size_t		low = 0;
 	size_t		high = pool->n;
@@ -126,7 +162,11 @@ find_by_stem(const pgcs_selector *sel, const PgcsPool *pool, PgcsFile *cert,
 	/* in the certificate's own file, libpq has the least to mix up */
 	open_key(sel, cert);
 	if (is_key_of(cert, digest))
-		return cert;
+	{
+		if (libpq_opens(cert))
+			return cert;
+		found = cert;
+	}
 	if (cert->key_state == PGCS_KEY_NO_PASSWORD ||
 		cert->key_state == PGCS_KEY_WRONG_PASSWORD)
 		*closed = cert;
@@ -150,12 +190,17 @@ find_by_stem(const pgcs_selector *sel, const PgcsPool *pool, PgcsFile *cert,
 			continue;
 		open_key(sel, file);
 		if (is_key_of(file, digest))
-			return file;
+		{
+			if (libpq_opens(file))
+				return file;
+			if (found == NULL)
+				found = file;
+		}
 		if (file->key_state == PGCS_KEY_NO_PASSWORD ||
 			file->key_state == PGCS_KEY_WRONG_PASSWORD)
 			*closed = file;
 	}
-	return NULL;
+	return found;
 }
 
 static bool
@@ -278,11 +323,15 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 		if (pgcs_public_sha256(cert->leaf, digest))
 		{
 			key = find_by_stem(sel, pool, cert, digest, &closed);
-			if (key == NULL && X509_check_ca(cert->leaf) == 0)
+			if (key == NULL || !libpq_opens(key))
 			{
+				PgcsFile   *other;
+
 				if (!index.made && !make_index(sel, pool, &index))
 					goto out;
-				key = index_find(&index, digest);
+				other = index_find(&index, digest);
+				if (key == NULL || (other != NULL && libpq_opens(other)))
+					key = other;
 			}
 		}
 		/* an encrypted key of the same name is the best guess that is left */
@@ -302,6 +351,7 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 		report_no_key(bundle, pool, &index, unmatched[i]);
 		pgcs_reasons_move(&bundle->problems, &unmatched[i]->reasons);
 	}
+	mark_copies(&index);
 	for (size_t i = 0; i < pool->n; i++)
 	{
 		PgcsFile   *file = pool->files[i];

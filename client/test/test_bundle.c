@@ -238,6 +238,15 @@ plain_key(const char *name, const Cert *cert)
 }
 
 static char *
+open_key(const char *name, const Cert *cert)
+{
+	char	   *path = write_key(name, cert, NULL);
+
+	chmod(path, 0644);
+	return path;
+}
+
+static char *
 locked_key(const char *name, const Cert *cert)
 {
 	return write_key(name, cert, "sesame");
@@ -325,6 +334,34 @@ test_pairing(void)
 	put(plain_key, "copy.key", &alice);
 	check_dir("a copy that is not encrypted serves as well", dir, NULL,
 			  "alice.crt=copy.key; ! key-encrypted alice.key");
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(open_key, "alice.key", &alice);
+	put(plain_key, "copy.key", &alice);
+	check_dir("so does one that only the owner can read", dir, NULL, "alice.crt=copy.key;");
+	dir = new_dir();
+	snprintf(name, sizeof(name), "d%d/alice.pem", n_dirs);
+	path = write_pem(name, &alice, NULL, &alice, (const Cert *) NULL);
+	chmod(path, 0644);
+	free(path);
+	put(open_key, "a-copy.key", &alice);
+	put(plain_key, "copy.key", &alice);
+	check_dir("also where certificate and key are one file", dir, NULL, "alice.pem=copy.key;");
+	dir = new_dir();
+	put(write_cert, "alice:1.crt", &alice);
+	put(plain_key, "alice:1.key", &alice);
+	put(plain_key, "copy.key", &alice);
+	check_dir("and one without a colon in its name", dir, NULL, "alice:1.crt=copy.key;");
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(open_key, "alice.key", &alice);
+	put(open_key, "copy.key", &alice);
+	check_dir("if both are wrong, the one of the same stem", dir, NULL,
+			  "alice.crt=alice.key key-mode;");
+	dir = new_dir();
+	put(write_cert, "ca.crt", &ca);
+	put(plain_key, "cakey.pem", &ca);
+	check_dir("a CA's key has any name", dir, NULL, "ca.crt=cakey.pem ca-certificate;");
 	dir = new_dir();
 	put(write_cert, "ca.crt", &ca);
 	put(plain_key, "ca.key", &ca);
