@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "bundle.h"
+#include "choice.h"
 #include "source_scan.h"
 
 pgcs_bundle *
@@ -317,6 +318,30 @@ sort_identities(pgcs_bundle *bundle)
 	bundle->n_identities = kept;
 }
 
+/* What libpq completes a lone certificate with must be fit to send, too. */
+static bool
+check_completed(pgcs_bundle *bundle, pgcs_identity *identity, SSL_CTX *ctx)
+{
+	STACK_OF(X509) *sent = pgcs_sent_chain(bundle, identity);
+
+	for (int i = 1; i < sk_X509_num(sent); i++)
+	{
+		char		words[128];
+
+		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(sent, i)) == 1)
+			continue;
+		pgcs_openssl_words(words, sizeof(words), &identity->reasons.failed);
+		pgcs_reasons_add(&identity->reasons, PGCS_FATAL, "libpq-refuses",
+						 identity->cert_path,
+						 "OpenSSL refuses to send a certificate of the root file, with which libpq completes the chain: %s",
+						 words);
+		break;
+	}
+	ERR_clear_error();
+	sk_X509_pop_free(sent, X509_free);
+	return sent != NULL;
+}
+
 /* libpq's SSL_CTX, as far as taking certificates is concerned. */
 static bool
 check_identities(pgcs_bundle *bundle)
@@ -324,10 +349,16 @@ check_identities(pgcs_bundle *bundle)
 	SSL_CTX    *ctx = SSL_CTX_new(TLS_client_method());
 	bool		ok = ctx != NULL;
 
+	if (ok)
+		bundle->security_level = SSL_CTX_get_security_level(ctx);
 	for (size_t i = 0; ok && i < bundle->n_identities; i++)
 	{
-		pgcs_identity_check(bundle->identities[i], ctx);
-		ok = !bundle->identities[i]->reasons.failed;
+		pgcs_identity *identity = bundle->identities[i];
+
+		pgcs_identity_check(identity, ctx);
+		if (sk_X509_num(identity->extra) == 0 && bundle->roots != NULL)
+			ok = check_completed(bundle, identity, ctx);
+		ok = ok && !identity->reasons.failed;
 	}
 	SSL_CTX_free(ctx);
 	return ok;

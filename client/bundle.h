@@ -61,6 +61,7 @@ struct pgcs_bundle
 	size_t		n_cas;
 	PgcsReasons problems;
 	X509_STORE *roots;			/* libpq's root file, or NULL */
+	int			security_level; /* of the OpenSSL here, as libpq will use it */
 };
 
 /* Files that are waiting to be paired. */

@@ -30,6 +30,8 @@ struct pgcs_candidate
 	pgcs_verdict *host_verdicts;
 	size_t		n_hosts;
 	bool		confirmed;		/* a handshake proved it */
+	bool		presumed;		/* unusable by what holds for most servers,
+								 * so that a handshake may prove otherwise */
 
 	/* what ranking looks at */
 	bool		cn_is_role;
@@ -134,5 +136,28 @@ extern STACK_OF(X509) *pgcs_sent_chain(const pgcs_bundle *bundle,
  * issuer names; the caller frees the list, not what is in it.
  */
 extern STACK_OF(X509) *pgcs_reachable(STACK_OF(X509) *sent);
+
+/* top.c */
+
+/* Where a chain ends, from bad to good. */
+typedef enum PgcsTopKind
+{
+	PGCS_TOP_NONE,				/* at nothing that is announced */
+	PGCS_TOP_INTERMEDIATE,		/* at an intermediate whose issuer is not */
+	PGCS_TOP_TWIN,				/* at a name whose certificates held locally
+								 * did not issue it */
+	PGCS_TOP_UNKNOWN,			/* at a name of which nothing is held */
+	PGCS_TOP_HELD,				/* at a root that is held */
+} PgcsTopKind;
+
+typedef struct PgcsTop
+{
+	PgcsTopKind kind;
+	const PgcsLocalCa *ca;		/* where it ends, if that is held */
+	const PgcsLocalCa *twin;	/* another root of the same name */
+} PgcsTop;
+
+extern PgcsTop pgcs_find_top(const pgcs_bundle *bundle, const PgcsHost *host,
+							 STACK_OF(X509) *sent);
 
 #endif							/* PGCS_CHOICE_H */

@@ -12,8 +12,11 @@
 #include "connection.h"
 #include "selector.h"
 
-/* Each refusal leaves a line in the server's log, so not too many. */
-#define MAX_TRIES 5
+/*
+ * Each refusal leaves a line in the server's log, and a server that refuses
+ * so many will refuse the others.
+ */
+#define MAX_TRIES 32
 
 typedef enum Proof
 {
@@ -110,6 +113,15 @@ try_candidate(pgcs_selector *sel, pgcs_candidate *candidate,
 	return sum;
 }
 
+/* What is ruled out by what holds for most servers comes last, but it comes. */
+static bool
+is_worth_trying(const pgcs_choice *choice)
+{
+	return choice->n_candidates > 0 &&
+		(choice->candidates[0]->verdict != PGCS_VERDICT_UNUSABLE ||
+		 choice->candidates[0]->presumed);
+}
+
 int
 pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 			 const char *const *keywords, const char *const *values)
@@ -121,7 +133,8 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 	int			result = PGCS_OK;
 
 	pgcs_clear_error(sel);
-	if (choice->status != PGCS_FOUND && choice->status != PGCS_AMBIGUOUS)
+	if (choice->status != PGCS_FOUND && choice->status != PGCS_AMBIGUOUS &&
+		(choice->status != PGCS_NONE || !is_worth_trying(choice)))
 		return PGCS_OK;
 	options = pgcs_resolve(sel, keywords, values);
 	if (options == NULL)
@@ -134,11 +147,11 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 	}
 	for (;;)
 	{
-		pgcs_candidate *candidate = choice->n_candidates > 0
-			? choice->candidates[0] : NULL;
+		pgcs_candidate *candidate;
 
-		if (candidate == NULL || candidate->verdict == PGCS_VERDICT_UNUSABLE)
+		if (!is_worth_trying(choice))
 			break;
+		candidate = choice->candidates[0];
 		if (tries == MAX_TRIES)
 		{
 			result = pgcs_fail(sel, PGCS_FAILED,

@@ -155,6 +155,12 @@ extern int	pgcs_add_policy(pgcs_selector *sel, const char *policy);
 extern int	pgcs_set_root_file(pgcs_selector *sel, const char *path);
 
 /*
+ * libpq's ssl_max_protocol_version, "TLSv1.2"; NULL or "" for none.  It
+ * counts where the server was not asked, by a probe, which version it speaks.
+ */
+extern int	pgcs_set_max_tls_version(pgcs_selector *sel, const char *version);
+
+/*
  * A private directory (made if it is not there; otherwise it must be the
  * caller's own, closed to all others) for completed chains: where an
  * intermediate is missing from a certificate's file but is held elsewhere in
@@ -200,7 +206,7 @@ extern pgcs_severity pgcs_reason_severity(const pgcs_reason *reason);
  * path-too-long, libpq-refuses, leaf-not-first.  Of certificates: expired,
  * not-yet-valid, expires-soon, purpose, chain, weak, cn-embedded-nul,
  * ca-certificate.  Of the request: issuer-not-announced, missing-intermediate,
- * signature-algorithm, name-only, no-names, intermediate-only, ca-twin,
+ * signature-algorithm, curve, name-only, no-names, intermediate-only, ca-twin,
  * local-ca-disagrees, crl-unknown, policy, policy-unknown, role.  Of what was
  * tried: changed, chain-completed, chain-not-written, refused-by-server,
  * accepted-by-server.
@@ -392,8 +398,9 @@ extern int	pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice);
 /*
  * Turns doubt into proof: a TLS handshake with the choice, through libpq, on
  * every host that wants a certificate, stopped before the startup packet.
- * Tries the best few in turn.  It proves TLS, not pg_hba.conf; each refusal
- * leaves a line in the server's log.
+ * Tries the best in turn, 32 at most, and last of all those that are ruled out
+ * by what holds for most servers only (weak, curve).  It proves TLS, not
+ * pg_hba.conf; each refusal leaves a line in the server's log.
  */
 extern int	pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 						 const char *const *keywords,

@@ -25,6 +25,7 @@ compare_fit(const pgcs_candidate *a, const pgcs_candidate *b)
 
 	if ((order = larger_first(a->verdict != PGCS_VERDICT_UNUSABLE,
 							  b->verdict != PGCS_VERDICT_UNUSABLE)) != 0 ||
+		(order = larger_first(a->presumed, b->presumed)) != 0 ||
 		(order = larger_first(a->cn_is_role, b->cn_is_role)) != 0 ||
 		(order = larger_first(b->doubt, a->doubt)) != 0 ||
 		(order = larger_first(a->top_announced, b->top_announced)) != 0)

@@ -133,6 +133,15 @@ pgcs_reasons_hint(PgcsReasons *reasons, const char *format,...)
 	reasons->items[reasons->n - 1]->hint = hint;
 }
 
+void
+pgcs_reasons_presume(PgcsReasons *reasons)
+{
+	if (reasons->failed || reasons->n == 0)
+		return;
+	reasons->items[reasons->n - 1]->presumed = true;
+	pgcs_reasons_hint(reasons, "use --confirm to try it all the same");
+}
+
 bool
 pgcs_reasons_have(const PgcsReasons *reasons, const char *code)
 {

@@ -21,6 +21,7 @@ struct pgcs_reason
 	char	   *file;			/* or NULL */
 	char	   *text;
 	char	   *hint;			/* "" if none */
+	bool		presumed;		/* holds for most servers: see below */
 };
 
 typedef struct PgcsReasons
@@ -37,6 +38,12 @@ extern void pgcs_reasons_add(PgcsReasons *reasons, pgcs_severity severity,
 
 /* Gives the reason added last its advice. */
 extern void pgcs_reasons_hint(PgcsReasons *reasons, const char *format,...) PGCERT_PRINTF(2, 3);
+
+/*
+ * What was added last, and is fatal, holds for most servers but not for all:
+ * nobody chooses by it, but a handshake may prove it wrong.
+ */
+extern void pgcs_reasons_presume(PgcsReasons *reasons);
 
 extern bool pgcs_reasons_have(const PgcsReasons *reasons, const char *code);
 extern bool pgcs_reasons_have_fatal(const PgcsReasons *reasons);

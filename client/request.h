@@ -33,6 +33,8 @@ typedef struct PgcsHost
 	X509_STORE *anchors;		/* the CA certificates, or NULL: not known */
 	STACK_OF(X509) *cas;		/* the same, as a list */
 	int			tls_version;	/* 0: not known */
+	int			group;			/* of the key exchange in TLS 1.2; 0: not
+								 * known */
 	uint16_t   *sigalgs;		/* TLS SignatureScheme; none: not known */
 	size_t		n_sigalgs;
 } PgcsHost;

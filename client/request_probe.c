@@ -15,6 +15,7 @@
 #include "connection.h"
 #include "request.h"
 #include "selector.h"
+#include "sigalg.h"
 
 static bool
 take_names(PgcsHost *host, SSL *ssl)
@@ -73,6 +74,7 @@ pgcs_host_take_answer(PgcsHost *host, const PgcsHandshake *handshake)
 			break;
 	}
 	host->tls_version = SSL_version(handshake->ssl);
+	host->group = pgcs_negotiated_group(handshake->ssl);
 	if (!pgcs_handshake_was_asked(handshake))
 	{
 		host->answer = PGCS_ANSWER_NOT_WANTED;

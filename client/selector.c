@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/ssl.h>
 
 #include "selector.h"
 
@@ -367,6 +369,28 @@ pgcs_set_root_file(pgcs_selector *sel, const char *path)
 	}
 	free(sel->root_file);
 	sel->root_file = copy;
+	return PGCS_OK;
+}
+
+int
+pgcs_set_max_tls_version(pgcs_selector *sel, const char *version)
+{
+	pgcs_clear_error(sel);
+	if (version == NULL || version[0] == '\0' || strcasecmp(version, "TLSv1.3") == 0)
+		sel->max_tls_version = 0;
+	else if (strcasecmp(version, "TLSv1.2") == 0 || strcasecmp(version, "TLSv1.1") == 0 ||
+			 strcasecmp(version, "TLSv1") == 0)
+		sel->max_tls_version = TLS1_2_VERSION;
+	else
+	{
+		char	   *text = pgcs_printable(version);
+
+		if (text == NULL)
+			return pgcs_fail_memory(sel);
+		pgcs_fail(sel, PGCS_INVALID, "there is no TLS version \"%s\"", text);
+		free(text);
+		return PGCS_INVALID;
+	}
 	return PGCS_OK;
 }
 

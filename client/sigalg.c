@@ -47,9 +47,8 @@ static const Scheme schemes[] = {
 
 /* The curve of an EC key, or 0 if it cannot be told. */
 static int
-curve_of(X509 *cert)
+curve_of(EVP_PKEY *key)
 {
-	EVP_PKEY   *key = X509_get0_pubkey(cert);
 	int			nid = 0;
 
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L
@@ -79,7 +78,7 @@ pgcs_sigalg_fits(X509 *cert, const uint16_t *sigalgs, size_t n, int tls_version)
 	if (type == NULL)
 		return true;
 	if (strcmp(type, "EC") == 0)
-		curve = curve_of(cert);
+		curve = curve_of(X509_get0_pubkey(cert));
 	for (size_t s = 0; s < sizeof(schemes) / sizeof(schemes[0]); s++)
 	{
 		const Scheme *scheme = &schemes[s];
@@ -96,4 +95,38 @@ pgcs_sigalg_fits(X509 *cert, const uint16_t *sigalgs, size_t n, int tls_version)
 				return true;
 	}
 	return !known;
+}
+
+bool
+pgcs_curve_fits(X509 *cert, int tls_version, int group)
+{
+	const char *type = pgcert_key_type(cert);
+	int			curve;
+
+	if (type == NULL || strcmp(type, "EC") != 0)
+		return true;
+	curve = curve_of(X509_get0_pubkey(cert));
+	if (tls_version != TLS1_2_VERSION)
+		return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 ||
+			curve == NID_secp521r1;
+	if (curve == group)
+		return true;
+
+	/* X25519 goes before a list, in which P-256 is the one to expect */
+	return curve == NID_X9_62_prime256v1 &&
+		(group == 0 || group == NID_X25519 || group == NID_X448);
+}
+
+int
+pgcs_negotiated_group(SSL *ssl)
+{
+	EVP_PKEY   *key = NULL;
+	int			group = 0;
+
+	if (SSL_version(ssl) == TLS1_2_VERSION && SSL_get_server_tmp_key(ssl, &key) == 1)
+		group = EVP_PKEY_base_id(key) == EVP_PKEY_EC ? curve_of(key)
+			: EVP_PKEY_base_id(key);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return group;
 }

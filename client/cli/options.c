@@ -459,6 +459,8 @@ add_sources(Options *options)
 	char		path[4096];
 	int			result = PGCS_OK;
 
+	result = pgcs_set_max_tls_version(sel,
+									  options_value(options->resolved, "ssl_max_protocol_version"));
 	for (size_t i = 0; i < options->n_bundles && result == PGCS_OK; i++)
 		result = is_directory(options->bundles[i])
 			? pgcs_add_directory(sel, options->bundles[i])

@@ -28,6 +28,9 @@ typedef struct Setup
 	bool		strict;
 	bool		prompt;
 	int			tls_version;
+	int			group;			/* of the key exchange */
+	const char *max_tls_version;
+	int			level;			/* of the OpenSSL here, if not 0 */
 	const uint16_t *sigalgs;
 	size_t		n_sigalgs;
 } Setup;
@@ -141,6 +144,7 @@ run(Setup setup, bool by_certificate, int n_cas, const Cert *const *cas)
 			die("out of memory");
 	host->answer = n_cas > 0 ? PGCS_ANSWER_NAMED : PGCS_ANSWER_UNNAMED;
 	host->tls_version = setup.tls_version;
+	host->group = setup.group;
 	if (setup.n_sigalgs > 0)
 	{
 		host->sigalgs = malloc(setup.n_sigalgs * sizeof(*host->sigalgs));
@@ -152,6 +156,7 @@ run(Setup setup, bool by_certificate, int n_cas, const Cert *const *cas)
 	sel->n_policies = 0;
 	if (pgcs_set_user(sel, setup.user) != PGCS_OK ||
 		pgcs_set_root_file(sel, setup.root_file) != PGCS_OK ||
+		pgcs_set_max_tls_version(sel, setup.max_tls_version) != PGCS_OK ||
 		(setup.policy != NULL && pgcs_add_policy(sel, setup.policy) != PGCS_OK))
 		die("%s", pgcs_error(sel));
 	pgcs_set_strict(sel, setup.strict);
@@ -159,6 +164,8 @@ run(Setup setup, bool by_certificate, int n_cas, const Cert *const *cas)
 	pgcs_choice_free(choice);
 	pgcs_bundle_free(bundle);
 	bundle = pgcs_bundle_load(sel);
+	if (setup.level != 0)
+		bundle->security_level = setup.level;
 	choice = pgcs_select(sel, bundle, request, NOW);
 	if (choice == NULL)
 		die("%s", pgcs_error(sel));
@@ -181,6 +188,9 @@ test_names(void)
 	Cert		leaf1 = make_cert((Wish) {.cn = "leaf1", .issuer = &root1});
 	Cert		leaf2 = make_cert((Wish) {.cn = "leaf2", .issuer = &root2});
 	Cert		deep = make_cert((Wish) {.cn = "deep", .issuer = &int2});
+	Cert		small_int = make_cert((Wish) {.cn = "small", .issuer = &root1, .ca = true,
+			.key = "rsa:512"});
+	Cert		of_small = make_cert((Wish) {.cn = "x", .issuer = &small_int});
 	char	   *roots;
 
 	begin();
@@ -248,9 +258,20 @@ test_names(void)
 	free(roots);
 	finish();
 
+	begin();
+	HOLD("leaf1", &of_small);
+	roots = write_pem("roots.pem", NULL, NULL, &small_int, (const Cert *) NULL);
+	BY_NAME(((Setup) {.root_file = roots}), &root1);
+	is_text(outcome(), "none", "nor with what OpenSSL refuses to send");
+	ok(has_reason("libpq-refuses"), "as it would in the file itself");
+	free(roots);
+	finish();
+
 	free_cert(&leaf1);
 	free_cert(&leaf2);
 	free_cert(&deep);
+	free_cert(&small_int);
+	free_cert(&of_small);
 }
 
 /* ---------- rule 2: what the server's OpenSSL would accept ---------- */
@@ -406,6 +427,7 @@ test_sigalgs(void)
 	static const uint16_t p256_only[] = {0x0403};
 	Cert		p256 = make_cert((Wish) {.cn = "x", .issuer = &root1});
 	Cert		p384 = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "ec:secp384r1"});
+	Cert		k256 = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "ec:secp256k1"});
 	Cert		rsa = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "rsa:2048"});
 	const struct
 	{
@@ -421,7 +443,18 @@ test_sigalgs(void)
 		{&rsa, {.sigalgs = rsa_only + 1, .n_sigalgs = 1, .tls_version = TLS1_3_VERSION}, "signature-algorithm"},
 		{&p256, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_3_VERSION}, ""},
 		{&p384, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_3_VERSION}, "signature-algorithm"},
-		{&p384, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_2_VERSION}, ""},
+		{&p384, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_2_VERSION}, "curve"},
+		{&p384, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_2_VERSION, .group = NID_secp384r1}, ""},
+		{&p256, {.tls_version = TLS1_2_VERSION, .group = NID_X9_62_prime256v1}, ""},
+		{&p256, {.tls_version = TLS1_2_VERSION, .group = NID_X25519}, ""},
+		{&p256, {.tls_version = TLS1_2_VERSION, .group = NID_secp384r1}, "curve"},
+		{&p384, {.tls_version = TLS1_2_VERSION, .group = NID_X25519}, "curve"},
+		{&p384, {.max_tls_version = "TLSv1.2"}, "curve"},
+		{&p256, {.max_tls_version = "tlsv1.2"}, ""},
+		{&p384, {.max_tls_version = "TLSv1.3"}, ""},
+		{&p384, {.tls_version = 0}, ""},
+		{&k256, {.tls_version = 0}, "curve"},
+		{&rsa, {.tls_version = TLS1_2_VERSION}, ""},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -434,7 +467,135 @@ test_sigalgs(void)
 	}
 	free_cert(&p256);
 	free_cert(&p384);
+	free_cert(&k256);
 	free_cert(&rsa);
+	begin();
+	is_int(pgcs_set_max_tls_version(sel, "TLSv9"), PGCS_INVALID, "a version that is none");
+	finish();
+}
+
+/* ---------- the CA certificates that are held here ---------- */
+
+static void
+test_tops(void)
+{
+	Cert		deep = make_cert((Wish) {.cn = "deep", .issuer = &int2});
+	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &root2});
+	Cert		cross = make_cert((Wish) {.cn = "root2", .issuer = &root1, .key_of = &root2,
+			.ca = true});
+	Cert		old_cross = make_cert((Wish) {.cn = "root2", .issuer = &root1, .key_of = &root2,
+			.ca = true, .not_before = test_now - 9 * DAY, .not_after = test_now - DAY});
+	Cert		old_root = make_cert((Wish) {.cn = "root2", .key_of = &root2,
+			.ca = true, .not_before = test_now - 9 * DAY, .not_after = test_now - DAY});
+	Cert		alice = make_cert((Wish) {.cn = "alice", .issuer = &int1});
+	Cert		forged_int = make_cert((Wish) {.cn = "int1", .issuer = &twin1, .ca = true});
+	Cert		forged = make_cert((Wish) {.cn = "alice", .issuer = &forged_int});
+	Cert		by_twin = make_cert((Wish) {.cn = "x", .issuer = &twin1});
+	char	   *path;
+
+	begin();
+	HOLD("deep", &deep, &int2);
+	BY_NAME(USUAL, &int2);
+	is_text(reasons(), "intermediate-only name-only", "an intermediate without its issuer is doubtful");
+	BY_NAME(USUAL, &int2, &root1);
+	is_text(reasons(), "intermediate-only name-only", "also with the root, if the link between is not there");
+	BY_NAME(USUAL, &int2, &int1);
+	is_text(outcome(), "found deep doubtful", "an issuer that is not held may be a root");
+	BY_NAME(USUAL, &int2, &int1, &root1);
+	is_text(outcome(), "found deep doubtful", "the whole chain is named");
+	is_text(reasons(), "name-only", "of which only a part is held");
+	finish();
+
+	begin();
+	HOLD("leaf", &leaf, &cross);
+	BY_NAME(USUAL, &root2);
+	is_text(reasons(), "intermediate-only name-only",
+			"cross-signed: as far as is held, root2 is an intermediate");
+	path = write_cert("root2.crt", &root2);
+	pgcs_add_file(sel, path);
+	BY_NAME(USUAL, &root2);
+	is_text(reasons(), "name-only", "it is a root to whoever holds that");
+	finish();
+	begin();
+	HOLD("leaf", &leaf, &old_cross);
+	pgcs_add_file(sel, path);
+	free(path);
+	BY_NAME(USUAL, &root2);
+	is_text(reasons(), "name-only", "the server uses its own, not an expired one that is sent");
+	BY_CERT(USUAL, &root2);
+	is_text(outcome(), "found leaf certain", "as it does");
+	finish();
+
+	begin();
+	HOLD("leaf", &leaf, &old_root);
+	BY_NAME(USUAL, &root2);
+	is_text(outcome(), "found leaf doubtful", "the root is held, and has expired");
+	is_text(reasons(), "expired name-only", "but the server may have another");
+	finish();
+
+	begin();
+	HOLD("forged", &forged, &forged_int);
+	HOLD("alice", &alice, &int1);
+	pgcs_add_file(sel, path = write_cert("root1.crt", &root1));
+	BY_NAME(USUAL, &root1);
+	is_text(outcome(), "found alice doubtful", "a forged intermediate in another's file");
+	is_text(reasons(), "name-only", "is not held against the good one");
+	BY_NAME(USUAL, &root1, &int1);
+	is_text(outcome(), "found alice doubtful", "also where its name is announced");
+	is_text(reasons(), "name-only", "and known to be an intermediate's");
+	finish();
+
+	begin();
+	HOLD("leaf", &by_twin);
+	pgcs_add_file(sel, path);
+	free(path);
+	BY_NAME(USUAL, &root1);
+	is_text(reasons(), "ca-twin name-only", "a root of the name did not issue it");
+	pgcs_add_file(sel, path = write_cert("twin1.crt", &twin1));
+	BY_NAME(USUAL, &root1);
+	is_text(outcome(), "found leaf doubtful", "two roots of the name are held");
+	is_text(reasons(), "ca-twin name-only", "and only one issued it");
+	BY_CERT(USUAL, &root1);
+	is_text(outcome(), "none", "the certificates tell");
+	BY_CERT(USUAL, &twin1);
+	is_text(outcome(), "found leaf certain", "which it is");
+	free(path);
+	finish();
+
+	free_cert(&deep);
+	free_cert(&leaf);
+	free_cert(&cross);
+	free_cert(&old_cross);
+	free_cert(&old_root);
+	free_cert(&alice);
+	free_cert(&forged_int);
+	free_cert(&forged);
+	free_cert(&by_twin);
+}
+
+/* The level of the OpenSSL here stands in for the server's. */
+static void
+test_strength(void)
+{
+	Cert		weak = make_cert((Wish) {.cn = "weak", .ca = true, .key = "rsa:1024"});
+	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &weak});
+	Cert		other = make_cert((Wish) {.cn = "other", .issuer = &root1});
+
+	begin();
+	HOLD("leaf", &leaf);
+	BY_CERT(((Setup) {.level = 2}), &weak);
+	is_text(outcome(), "none", "a CA that is too weak for the OpenSSL here");
+	is_text(reasons(), "weak", "is why");
+	ok(pgcs_choice_candidate(choice, 0)->presumed, "but the server may ask for less");
+	BY_CERT(((Setup) {.level = 1}), &weak);
+	is_text(outcome(), "found leaf doubtful", "strong enough here, but not for every server");
+	HOLD("other", &other);
+	BY_CERT(((Setup) {.level = 1}), &weak, &root1);
+	is_text(outcome(), "found other certain", "a stronger one goes before");
+	finish();
+	free_cert(&weak);
+	free_cert(&leaf);
+	free_cert(&other);
 }
 
 /* ---------- rules 5 to 7: rank, role, policy, no names ---------- */
@@ -618,6 +779,8 @@ main(void)
 	test_names();
 	test_certificates();
 	test_chains();
+	test_tops();
+	test_strength();
 	test_sigalgs();
 	test_rank();
 	test_load();

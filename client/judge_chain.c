@@ -1,0 +1,352 @@
+/*
+ * judge_chain.c
+ *		Would the server's OpenSSL accept the chain, as libpq will send it?
+ *
+ * Where the CAs are known by name only, the certificate whose issuer is named
+ * stands in for the anchor, the CA certificates that are held locally say
+ * what they can, and the doubt that remains is said.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "judge_case.h"
+#include "name.h"
+
+/* The security level that Debian and OpenSSL 3.2 ask of a peer's chain. */
+#define USUAL_SECURITY_LEVEL 2
+
+static bool
+verify(PgcsCase *c, PgcsVerify request, PgcsVerification *v)
+{
+	request.leaf = c->candidate->identity->leaf;
+	request.sent = c->sent;
+	request.now = c->judging->now;
+	if (pgcs_verify(&request, v))
+		return true;
+	c->failed = true;
+	pgcs_verification_free(v);
+	return false;
+}
+
+static bool
+check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
+			const char *words)
+{
+	PgcsVerification v;
+	bool		weak;
+
+	request.auth_level = level;
+	if (!verify(c, request, &v))
+		return false;
+	weak = v.error != X509_V_OK && !pgcs_error_is_missing_issuer(v.error);
+	if (weak)
+		pgcs_case_chain_error(c, &v, severity, "weak", words);
+	pgcs_verification_free(&v);
+	return !weak && !c->failed;
+}
+
+/*
+ * The server's security level is not known.  That of the OpenSSL that is here
+ * stands in for it; and what some servers ask for is a doubt.
+ */
+static void
+check_strength(PgcsCase *c, PgcsVerify request)
+{
+	int			level = c->judging->bundle->security_level;
+
+	if (!check_level(c, request, level, PGCS_FATAL,
+					 "a server with the same security level as the OpenSSL here refuses the chain: "))
+		pgcs_reasons_presume(REASONS(c));
+	else if (level < USUAL_SECURITY_LEVEL)
+		check_level(c, request, USUAL_SECURITY_LEVEL, PGCS_DOUBT,
+					"a server at OpenSSL's security level 2 refuses the chain: ");
+}
+
+/* ---------- names ---------- */
+
+/*
+ * What one more certificate would mend: an issuer that is held locally and
+ * leads to an announced name.
+ */
+static void
+look_for_intermediate(PgcsCase *c)
+{
+	X509	   *cert = sk_X509_value(c->reached, sk_X509_num(c->reached) - 1);
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+	char	   *text;
+	bool		found = false;
+	int			steps = 0;
+
+	for (; steps < 10 && !found; steps++)
+	{
+		const PgcsLocalCa *next = NULL;
+
+		for (size_t i = 0; i < c->judging->bundle->n_cas && next == NULL; i++)
+		{
+			const PgcsLocalCa *ca = &c->judging->bundle->cas[i];
+
+			if (X509_check_issued(ca->cert, cert) == X509_V_OK &&
+				X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1)
+				next = ca;
+			ERR_clear_error();
+		}
+		if (next == NULL || next->cert == cert)
+			break;
+		text = pgcs_case_subject(c, next->cert);
+		pgcert_buf_printf(&buf, "%s\"%s\", which is in ", steps > 0 ? ", and " : "",
+						  text != NULL ? text : "");
+		pgcert_buf_escaped(&buf, next->path, strlen(next->path));
+		free(text);
+		cert = next->cert;
+		found = pgcs_host_names(c->host, X509_get_issuer_name(cert));
+		if (X509_check_issued(cert, cert) == X509_V_OK)
+			break;
+	}
+	text = pgcert_buf_take(&buf);
+	if (text == NULL)
+		c->failed = true;
+	else if (found)
+	{
+		pgcs_reasons_add(REASONS(c), PGCS_NOTE, "missing-intermediate", NULL,
+						 "%sneeds intermediate %s", c->prefix, text);
+		pgcs_reasons_hint(REASONS(c), "append it to the certificate's file, or use --complete-chain");
+	}
+	free(text);
+}
+
+static void
+add_not_announced(PgcsCase *c)
+{
+	X509	   *top = sk_X509_value(c->reached, sk_X509_num(c->reached) - 1);
+	char	   *issuer = pgcert_name_text(X509_get_issuer_name(top));
+
+	if (issuer == NULL)
+	{
+		c->failed = true;
+		return;
+	}
+	if (c->host->n_names == 1)
+		pgcs_reasons_add(REASONS(c), PGCS_FATAL, "issuer-not-announced", NULL,
+						 "%sissuer \"%s\" is not the CA that the server names, \"%s\"",
+						 c->prefix, issuer, c->host->names[0].text);
+	else
+		pgcs_reasons_add(REASONS(c), PGCS_FATAL, "issuer-not-announced", NULL,
+						 "%sissuer \"%s\" is not among the %zu CAs that the server names",
+						 c->prefix, issuer, c->host->n_names);
+	free(issuer);
+	look_for_intermediate(c);
+}
+
+/* The certificates whose issuer is named, as stand-ins for their issuers. */
+static X509_STORE *
+vouched_for(PgcsCase *c, bool *any)
+{
+	X509_STORE *store = X509_STORE_new();
+
+	*any = false;
+	if (store == NULL)
+	{
+		c->failed = true;
+		return NULL;
+	}
+	for (int i = 0; i < sk_X509_num(c->reached); i++)
+	{
+		X509	   *cert = sk_X509_value(c->reached, i);
+
+		if (!pgcs_host_names(c->host, X509_get_issuer_name(cert)))
+			continue;
+		*any = true;
+
+		/* of an announced name the server has a certificate of its own */
+		if ((i == 0 || !pgcs_host_names(c->host, X509_get_subject_name(cert))) &&
+			X509_STORE_add_cert(store, cert) != 1)
+			c->failed = true;
+	}
+	return store;
+}
+
+/* ---------- the announced CAs that are held locally too ---------- */
+
+/* The CA certificates that are held locally and announced. */
+static X509_STORE *
+held_and_announced(PgcsCase *c)
+{
+	const pgcs_bundle *bundle = c->judging->bundle;
+	X509_STORE *store = X509_STORE_new();
+
+	c->failed = c->failed || store == NULL;
+	for (size_t i = 0; i < bundle->n_cas && !c->failed; i++)
+		if (pgcs_host_names(c->host, X509_get_subject_name(bundle->cas[i].cert)) &&
+			X509_STORE_add_cert(store, bundle->cas[i].cert) != 1)
+			c->failed = true;
+	return store;
+}
+
+/*
+ * A local copy of an announced CA's certificate need not be the one the
+ * server has, but mostly is.  It can say what a name cannot.
+ */
+static void
+ask_local_cas(PgcsCase *c)
+{
+	PgcsTop		top = pgcs_find_top(c->judging->bundle, c->host, c->sent);
+	PgcsVerify	request = {.tolerate_missing = true};
+	PgcsVerification v;
+
+	if (top.kind == PGCS_TOP_INTERMEDIATE)
+	{
+		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "intermediate-only", top.ca->path,
+						 "%sthe server names a CA that is an intermediate in this file, but not its issuer, and refuses it unless it has another certificate of that CA",
+						 c->prefix);
+		c->candidate->top_announced = false;
+	}
+	else if (top.kind == PGCS_TOP_TWIN)
+		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "ca-twin", top.ca->path,
+						 "%sis the certificate of a CA with the issuer's name, but it did not issue this one",
+						 c->prefix);
+	else if (top.kind == PGCS_TOP_HELD && top.twin != NULL)
+		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "ca-twin", top.twin->path,
+						 "%sis the certificate of another CA of the same name, and the name alone does not tell which of the two the server trusts",
+						 c->prefix);
+
+	/* what the server will do if it has these very certificates */
+	if (top.kind == PGCS_TOP_HELD)
+		request = (PgcsVerify) {.anchors = held_and_announced(c)};
+	if (!c->failed && verify(c, request, &v))
+	{
+		if (v.error == X509_V_OK)
+			c->candidate->complete = top.kind == PGCS_TOP_HELD;
+		else if (top.twin == NULL && !pgcs_error_is_missing_issuer(v.error))
+			pgcs_case_chain_error(c, &v, PGCS_DOUBT, "local-ca-disagrees",
+								  "the CA's certificate as held locally says: ");
+		pgcs_verification_free(&v);
+	}
+	X509_STORE_free(request.anchors);
+}
+
+/* ---------- the three ways to know the CAs ---------- */
+
+static void
+judge_by_certificates(PgcsCase *c, PgcsVerification *v)
+{
+	PgcsVerify	request = {.anchors = c->host->anchors};
+
+	if (!verify(c, request, v))
+		return;
+	if (v->error != X509_V_OK)
+	{
+		if (pgcs_error_is_missing_issuer(v->error))
+		{
+			bool		any;
+
+			X509_STORE_free(vouched_for(c, &any));
+			if (!any)
+				add_not_announced(c);
+			else
+				pgcs_case_chain_error(c, v, PGCS_FATAL, "chain",
+									  "the server's CA certificates do not complete the chain: ");
+		}
+		else
+			pgcs_case_chain_error(c, v, PGCS_FATAL, "chain", "");
+		return;
+	}
+	c->candidate->complete = true;
+	check_strength(c, request);
+	pgcs_reasons_add(REASONS(c), PGCS_NOTE, "crl-unknown", NULL,
+					 "%swhether the server's CRLs revoke it cannot be seen from here",
+					 c->prefix);
+}
+
+/*
+ * The server looks for an issuer among its own certificates first, so those
+ * of the sent ones that bear an announced name are not what it will use.
+ */
+static STACK_OF(X509) *
+sent_and_used(PgcsCase *c)
+{
+	STACK_OF(X509) *used = sk_X509_new_null();
+
+	for (int i = 0; used != NULL && i < sk_X509_num(c->sent); i++)
+	{
+		X509	   *cert = sk_X509_value(c->sent, i);
+
+		if ((i == 0 || !pgcs_host_names(c->host, X509_get_subject_name(cert))) &&
+			!sk_X509_push(used, cert))
+			c->failed = true;
+	}
+	c->failed = c->failed || used == NULL;
+	return used;
+}
+
+static void
+judge_by_names(PgcsCase *c, PgcsVerification *v)
+{
+	PgcsVerify	request = {.partial = true};
+	STACK_OF(X509) *sent = c->sent;
+	bool		any;
+
+	request.anchors = vouched_for(c, &any);
+	if (!any && !c->failed)
+	{
+		add_not_announced(c);
+
+		/* what else is wrong with it is worth knowing too */
+		if (!c->failed && verify(c, (PgcsVerify) {.tolerate_missing = true}, v) &&
+			v->error != X509_V_OK && !pgcs_error_is_missing_issuer(v->error))
+			pgcs_case_chain_error(c, v, PGCS_FATAL, "chain", "");
+		X509_STORE_free(request.anchors);
+		return;
+	}
+	if (!c->failed)
+		c->sent = sent_and_used(c);
+	if (!c->failed && verify(c, request, v))
+	{
+		if (v->error != X509_V_OK)
+			pgcs_case_chain_error(c, v, PGCS_FATAL, "chain", "");
+		else
+			check_strength(c, request);
+	}
+	if (c->sent != sent)
+		sk_X509_free(c->sent);
+	c->sent = sent;
+	if (v->error == X509_V_OK && !c->failed)
+	{
+		ask_local_cas(c);
+		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "name-only", NULL,
+						 "%sthe server's CA is known by its name only, not its key, and whether its CRLs revoke the certificate not at all",
+						 c->prefix);
+	}
+	X509_STORE_free(request.anchors);
+}
+
+static void
+judge_unnamed(PgcsCase *c, PgcsVerification *v)
+{
+	PgcsVerify	request = {.tolerate_missing = true};
+
+	if (!verify(c, request, v))
+		return;
+	if (v->error != X509_V_OK && !pgcs_error_is_missing_issuer(v->error))
+		pgcs_case_chain_error(c, v, PGCS_FATAL, "chain", "");
+	else
+	{
+		check_strength(c, request);
+		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "no-names", NULL,
+						 "%sthe server names no CA, so nothing tells whether it trusts this one",
+						 c->prefix);
+	}
+}
+
+void
+pgcs_case_judge_chain(PgcsCase *c, PgcsVerification *v)
+{
+	if (c->host->anchors != NULL)
+		judge_by_certificates(c, v);
+	else if (c->host->answer == PGCS_ANSWER_NAMED)
+		judge_by_names(c, v);
+	else
+		judge_unnamed(c, v);
+}

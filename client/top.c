@@ -1,0 +1,137 @@
+/*
+ * top.c
+ *		Where a chain ends, as far as the announced names and the CA
+ *		certificates that are held locally tell.
+ *
+ * A server has a certificate for every name that it announces, and what the
+ * client sends; nothing else.  Of a name alone nobody can tell whether it is a
+ * root's.  But whoever holds an intermediate knows that it is one, and that
+ * the server needs its issuer as well; and whoever holds another CA of the
+ * name knows that the name decides nothing.
+ */
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "choice.h"
+#include "name.h"
+
+#define MAX_DEPTH 10
+
+/* Signatures are expensive, and a hostile bundle could ask for many. */
+#define MAX_VERIFICATIONS 100
+
+typedef struct Search
+{
+	const pgcs_bundle *bundle;
+	const PgcsHost *host;
+	STACK_OF(X509) *sent;
+	int			verifications;
+} Search;
+
+static bool
+is_self_issued(X509 *cert)
+{
+	return pgcert_name_equal(X509_get_subject_name(cert),
+							 X509_get_issuer_name(cert));
+}
+
+static bool
+is_sent(const Search *search, X509 *cert)
+{
+	for (int i = 0; i < sk_X509_num(search->sent); i++)
+		if (X509_cmp(sk_X509_value(search->sent, i), cert) == 0)
+			return true;
+	return false;
+}
+
+static bool
+did_issue(Search *search, X509 *issuer, X509 *cert)
+{
+	bool		did;
+
+	did = X509_check_issued(issuer, cert) == X509_V_OK &&
+		X509_get0_pubkey(issuer) != NULL &&
+		search->verifications++ < MAX_VERIFICATIONS &&
+		X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
+	ERR_clear_error();
+	return did;
+}
+
+/* Another root of the same name: the server may have either. */
+static const PgcsLocalCa *
+find_twin(const Search *search, X509 *root)
+{
+	for (size_t i = 0; i < search->bundle->n_cas; i++)
+	{
+		const PgcsLocalCa *ca = &search->bundle->cas[i];
+		EVP_PKEY   *key = X509_get0_pubkey(ca->cert);
+		bool		same = key == NULL || X509_check_private_key(root, key) == 1;
+
+		ERR_clear_error();
+		if (!same && is_self_issued(ca->cert) &&
+			pgcert_name_equal(X509_get_subject_name(ca->cert),
+							  X509_get_subject_name(root)))
+			return ca;
+	}
+	return NULL;
+}
+
+static PgcsTop
+top_of(Search *search, X509 *cert, int depth)
+{
+	X509_NAME  *name = X509_get_issuer_name(cert);
+	bool		announced = pgcs_host_names(search->host, name);
+	PgcsTop		best = {.kind = PGCS_TOP_NONE};
+	const PgcsLocalCa *known = NULL;
+	bool		any_issued = false;
+
+	for (size_t i = 0; i < search->bundle->n_cas; i++)
+	{
+		const PgcsLocalCa *ca = &search->bundle->cas[i];
+		PgcsTop		top = {.kind = PGCS_TOP_NONE};
+		bool		issued;
+
+		if (!pgcert_name_equal(X509_get_subject_name(ca->cert), name) ||
+			(!announced && !is_sent(search, ca->cert)))
+			continue;
+		issued = did_issue(search, ca->cert, cert);
+
+		/*
+		 * A root of the name that did not issue it tells against it.  An
+		 * intermediate may be from anybody's file.
+		 */
+		if (issued || is_self_issued(ca->cert))
+			known = ca;
+		if (!issued)
+			continue;
+		any_issued = true;
+		if (!is_self_issued(ca->cert))
+		{
+			if (depth < MAX_DEPTH)
+				top = top_of(search, ca->cert, depth + 1);
+		}
+		else if (announced)
+			top = (PgcsTop) {PGCS_TOP_HELD, ca, find_twin(search, ca->cert)};
+		if (announced && top.kind < PGCS_TOP_INTERMEDIATE)
+			top = (PgcsTop) {PGCS_TOP_INTERMEDIATE, ca, NULL};
+		if (top.kind > best.kind)
+			best = top;
+	}
+	if (announced && known == NULL)
+		best = (PgcsTop) {PGCS_TOP_UNKNOWN, NULL, NULL};
+	else if (announced && !any_issued)
+		best = (PgcsTop) {PGCS_TOP_TWIN, known, known};
+	return best;
+}
+
+PgcsTop
+pgcs_find_top(const pgcs_bundle *bundle, const PgcsHost *host,
+			  STACK_OF(X509) *sent)
+{
+	Search		search = {bundle, host, sent, 0};
+	X509	   *leaf = sk_X509_value(sent, 0);
+
+	if (is_self_issued(leaf) && pgcs_host_names(host, X509_get_subject_name(leaf)))
+		return (PgcsTop) {PGCS_TOP_UNKNOWN, NULL, NULL};
+	return top_of(&search, leaf, 0);
+}
