@@ -86,11 +86,10 @@ pgcert_words_required(const PgcertClause *clause, const char *role)
 			case PGCERT_CLAUSE_CN:
 			case PGCERT_CLAUSE_SAN:
 				if (value->n_pieces > 0)
-				{
 					add_pattern(&buf, value, role);
-					break;
-				}
-				/* FALLTHROUGH */
+				else
+					pgcert_buf_printf(&buf, "\"%s\"", value->text);
+				break;
 			default:
 				pgcert_buf_printf(&buf, "\"%s\"", value->text);
 				break;

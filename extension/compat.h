@@ -15,6 +15,7 @@
 #include "libpq/libpq.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/tuplestore.h"
 
 #ifndef USE_OPENSSL
 #error "pg_cert_policy needs a PostgreSQL that was built with OpenSSL"
