@@ -16,6 +16,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
@@ -29,10 +30,6 @@
 #include "utils/syscache.h"
 
 #include "pgcp.h"
-
-#if PG_VERSION_NUM < 140000
-#include "catalog/indexing.h"
-#endif
 
 static void
 role_from_tuple(HeapTuple tuple, PgcpRole *role)

@@ -46,6 +46,28 @@
 #endif
 
 /*
+ * From 15 on there is a hook in which to ask for shared memory; before, the
+ * time is now.  Returns the hook that was there, to be called by the new one.
+ */
+#if PG_VERSION_NUM < 150000
+typedef void (*shmem_request_hook_type) (void);
+#endif
+
+static inline shmem_request_hook_type
+pgcp_on_shmem_request(shmem_request_hook_type request)
+{
+#if PG_VERSION_NUM >= 150000
+	shmem_request_hook_type previous = shmem_request_hook;
+
+	shmem_request_hook = request;
+	return previous;
+#else
+	request();
+	return NULL;
+#endif
+}
+
+/*
  * From 16 on a membership says what it is good for.  One with neither INHERIT
  * nor SET is what a creator holds over the roles it made; it gives no use of
  * the role, so the role's policy does not reach the member.

@@ -15,17 +15,13 @@
 
 static LWLockPadded *locks = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
-#if PG_VERSION_NUM >= 150000
 static shmem_request_hook_type prev_shmem_request = NULL;
-#endif
 
 static void
 request(void)
 {
-#if PG_VERSION_NUM >= 150000
 	if (prev_shmem_request)
 		prev_shmem_request();
-#endif
 	RequestAddinShmemSpace(add_size(add_size(MAXALIGN(pgcp_sessions_size()),
 											 MAXALIGN(pgcp_statistics_size())),
 									MAXALIGN(pgcp_rejections_size())));
@@ -58,12 +54,7 @@ startup(void)
 void
 pgcp_shared_request(void)
 {
-#if PG_VERSION_NUM >= 150000
-	prev_shmem_request = shmem_request_hook;
-	shmem_request_hook = request;
-#else
-	request();
-#endif
+	prev_shmem_request = pgcp_on_shmem_request(request);
 	prev_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = startup;
 }
