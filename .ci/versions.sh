@@ -18,8 +18,9 @@
 # that the whole ends in time whatever happens.
 #
 # Needs root, mmdebstrap, and namespaces: see setup.sh --versions.
-# What is in single quotes is for apt and mmdebstrap to expand:
-# shellcheck disable=SC2016
+# What is in single quotes is for apt and mmdebstrap to expand, and traps call
+# what seems never to be called:
+# shellcheck disable=SC2016,SC2317
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,6 +32,7 @@ at_once=2
 log_lines=3000			# of a leg that failed
 make_seconds=600		# for a root
 leg_seconds=1200		# for the tests in it
+all_seconds=2200		# for everything
 work=
 children=()
 passed=0
@@ -45,6 +47,7 @@ suite_of()
 		15) echo bookworm ;;
 		17) echo trixie ;;
 		18) echo forky ;;
+		19) echo sid ;;		# and experimental
 		*) return 1 ;;
 	esac
 }
@@ -52,39 +55,88 @@ suite_of()
 # Where this machine's apt gets Debian itself from.
 mirror()
 {
+	# without lists apt does not know whose archive it is
+	[ -n "$(find_mirror)" ] || apt-get update >/dev/null 2>&1 || true
+	find_mirror
+}
+
+find_mirror()
+{
 	apt-get indextargets --format '$(REPO_URI) $(LABEL)' 2>/dev/null |
 		awk '$2 == "Debian" { print $1; exit }'
 }
 
 packages_of()
 {
-	echo "postgresql-$1,postgresql-$1-pgtap,libipc-run-perl,libpq-dev,libssl-dev" \
-		",libkrb5-dev,libxml2-dev,gcc,libc6-dev,make,perl,openssl,iproute2,pkg-config" | tr -d ' '
+	local list=(
+		"postgresql-$1" libipc-run-perl libio-pty-perl libpq-dev libssl-dev
+		libkrb5-dev libxml2-dev gcc libc6-dev make perl openssl pkg-config
+		iproute2 pgbouncer python3-minimal)
+	local IFS=,
+
+	[ "$1" = 19 ] || list+=("postgresql-$1-pgtap")
+
+	echo "${list[*]}"
 }
 
-# Makes the root of a major, or leaves the one that is there.
+# remaining SECONDS: so many, or what is left of the time for everything.
+remaining()
+{
+	local left=$((all_seconds - SECONDS))
+
+	[ "$left" -ge 1 ] || left=1
+	echo $(($1 < left ? $1 : left))
+}
+
+# Makes the root of a major, or leaves the one that is there.  The archive's key
+# may have changed since this machine's release, and a suite's lists may have
+# expired: the packages serve nothing but tests in a root without a network.
 make_root()
 {
-	local major=$1 suite=$2 target=$roots/$2-$1 from
+	local major=$1 suite=$2 target=$roots/$2-$1 from sources options=()
 
-	[ -e "$target/complete" ] && return 0
+	if [ "$(cat "$target/complete" 2>/dev/null)" = "$(packages_of "$major")" ]; then
+		return 0
+	fi
 	rm -rf --one-file-system "$target"
-	mkdir -p "$roots"
 	from=$(mirror)
 	[ -n "$from" ] || { echo "apt knows no Debian archive"; return 1; }
-	# The archive's key may have changed since this machine's release, and a
-	# suite's lists may have expired; the packages are not for anything but
-	# tests in a root without a network.
-	timeout -k 10 "$make_seconds" mmdebstrap --mode=root --variant=apt --quiet \
+	sources=("deb [trusted=yes] $from $suite main")
+	if [ "$major" = 19 ]; then
+		sources+=("deb [trusted=yes] $from experimental main")
+		options+=(--setup-hook='printf "Package: src:postgresql-19\nPin: release a=experimental\nPin-Priority: 990\n" >"$1/etc/apt/preferences.d/19"')
+	fi
+	# server-dev depends on clang and llvm, which nothing here needs
+	unshare --mount timeout --foreground -k 10 "$(remaining "$make_seconds")" \
+		mmdebstrap --mode=root --variant=apt --quiet \
 		--aptopt='Acquire::Check-Valid-Until "false"' \
 		--aptopt='Acquire::Retries "3"' --dpkgopt=force-unsafe-io \
 		--setup-hook='mkdir -p "$1/etc/postgresql-common/createcluster.d"' \
 		--setup-hook='echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.d/ci.conf"' \
-		--include="$(packages_of "$major")" \
-		--customize-hook='cd "$1/tmp" && chroot "$1" sh -c "cd /tmp && apt-get download -qq postgresql-server-dev-'"$major"' && dpkg -x postgresql-server-dev-*.deb / && rm postgresql-server-dev-*.deb"' \
-		"$suite" "$target" "deb [trusted=yes] $from $suite main" || return 1
+		"${options[@]}" --include="$(packages_of "$major")" \
+		--customize-hook="chroot \"\$1\" sh -c '$(unpack "postgresql-server-dev-$major")'" \
+		--customize-hook="chroot \"\$1\" sh -c '$(borrow_pgtap "$major")'" \
+		"$suite" "$target" "${sources[@]}" || return 1
 	rm -f "$target/etc/resolv.conf"
-	touch "$target/complete"
+	packages_of "$major" >"$target/complete"
+}
+
+# The commands that put a package's files in place without what it depends on.
+unpack()
+{
+	echo "cd /tmp && apt-get download -qq $1 && dpkg -x $1*.deb / && rm $1*.deb"
+}
+
+# pgTAP is plain SQL: where a new major has no package of it yet, the one of the
+# major before does.
+borrow_pgtap()
+{
+	if [ "$1" = 19 ]; then
+		echo "$(unpack postgresql-18-pgtap) &&" \
+			"cp /usr/share/postgresql/18/extension/pgtap* /usr/share/postgresql/19/extension/"
+	else
+		echo true
+	fi
 }
 
 # Runs in namespaces of its own, as root of the chroot.
@@ -113,13 +165,21 @@ leg()
 {
 	local major=$1 suite status=0
 
-	suite=$(suite_of "$major") || { echo "no suite ships it" >"$work/$major.skipped"; return; }
+	if ! suite=$(suite_of "$major"); then
+		echo "no suite ships it" >"$work/$major.skipped"
+		return
+	fi
+	# another run may use the same root, but not while it is made
+	mkdir -p "$roots"
+	exec 9>"$roots/$major.lock"
+	flock -w "$(remaining 900)" 9 || true
 	if ! make_root "$major" "$suite" >"$work/$major.root" 2>&1; then
 		echo "its root could not be made: $(tail -n 1 "$work/$major.root")" >"$work/$major.skipped"
 		return
 	fi
+	flock -s 9
 	# unshare holds back every signal but this one
-	timeout -s KILL "$leg_seconds" \
+	timeout --foreground -s KILL "$(remaining "$leg_seconds")" \
 		unshare --mount --pid --net --ipc --uts --fork --kill-child \
 		"$0" --enter "$roots/$suite-$major" "/usr/lib/postgresql/$major/bin" \
 		>"$work/$major.log" 2>&1 || status=$?
@@ -152,7 +212,7 @@ report()
 	fi
 	sed 's/^/    /' "$work/$major.log" | head -n "$log_lines"
 	if [ "$status" -eq 137 ]; then
-		echo "    it took longer than $leg_seconds s and was stopped"
+		echo "    it took too long and was stopped"
 	fi
 	echo "PostgreSQL $major: FAILED (${ok:-0} tests passed, $bad failed)"
 }
@@ -163,7 +223,7 @@ close_down()
 
 	trap - EXIT
 	for pid in "${children[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || true
+		kill -KILL -- "-$pid" 2>/dev/null || true
 	done
 	[ -z "$work" ] || rm -rf --one-file-system "$work"
 	exit "$status"
@@ -185,6 +245,7 @@ main()
 	local major why
 
 	work=$(mktemp -d)
+	set -m				# each leg is a process group, to be ended as one
 	trap close_down EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
@@ -217,3 +278,4 @@ if [ "${1:-}" = --enter ]; then
 	enter_root "$2" "$3"
 fi
 main
+exit
