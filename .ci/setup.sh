@@ -27,7 +27,7 @@ main()
 	if [ ${#missing[@]} -eq 0 ]; then
 		return
 	fi
-	if [ "$(id -u)" -ne 0 ] || ! have apt-get; then
+	if [ "$(id -u)" -ne 0 ] || ! have apt-get >/dev/null; then
 		give_up "cannot install packages here: that needs root and apt-get"
 	fi
 	update_lists
@@ -66,8 +66,9 @@ look()
 	need "postgresql-$major"	"a PostgreSQL server" \
 		pg_file --bindir postgres
 	need "postgresql-client-$major"	"psql"		pg_file --bindir psql
+	# the client's package of Debian has the makefiles, but not the headers
 	need "postgresql-server-dev-$major" "PostgreSQL's build files (PGXS)" \
-		pg_file --pgxs
+		both_pg_files --pgxs --includedir-server postgres.h
 	need "postgresql-$major-pgtap" "pgTAP"		pg_file --sharedir extension/pgtap.control
 	if ! have shellcheck >/dev/null && offered '^shellcheck$' >/dev/null; then
 		wishes+=(shellcheck)
@@ -111,6 +112,12 @@ pg_file()
 	local path
 
 	path=$("$pg_config" "$1") && [ -e "$path${2:+/$2}" ]
+}
+
+# both_pg_files --OPTION --OPTION NAME
+both_pg_files()
+{
+	pg_file "$1" && pg_file "$2" "$3"
 }
 
 # The major version that pg_config speaks for; else the newest that is
