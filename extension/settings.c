@@ -2,11 +2,12 @@
  * settings.c
  *		The pg_cert_policy.* settings.
  *
- * They are strings, not enums, for one reason: PostgreSQL answers a bad value
- * in a configuration file by keeping the value it has, which at start is the
- * default.  Here a misspelt value must count as the strictest one.  So a bad
- * value is accepted from a file, with a warning, and read strictly; a running
- * statement (ALTER SYSTEM) gets an error instead.
+ * They are strings, not enums or integers, for one reason: PostgreSQL answers
+ * a bad value in a configuration file by keeping the value it has, which at
+ * start is the default.  Here a misspelt value must count as the strictest one.
+ * So a bad value is accepted from a file, with a warning, and read strictly; a
+ * running statement (ALTER SYSTEM) gets an error instead.  The sizes of shared
+ * memory are integers all the same: none of them lets anybody in.
  */
 #include "postgres.h"
 
@@ -28,17 +29,47 @@ static PgcpEnforce enforce = PGCP_ENFORCE_ON;
 static PgcertLocal local_connections = PGCERT_LOCAL_REJECT;
 
 static char *disconnect_expired_text;
-static int	expiry_grace;
-static int	expiry_warning;
+static char *expiry_grace_text;
+static char *expiry_warning_text;
 static char *recheck_interval_text;
 static int	max_tracked;
 static int	session_bytes;
 
 static bool disconnect_expired = true;
+static int	expiry_grace = 0;
+static int	expiry_warning = 0;
 static int	recheck_interval = 0;
 
+/* A setting that is a time, in seconds. */
+typedef struct TimeSetting
+{
+	const char *name;
+	int			min;			/* 0 is allowed besides */
+	int			max;
+	int			strictest;		/* what a misspelt one counts as */
+	const char *counts_as;
+	const char *hint;
+} TimeSetting;
+
+static const TimeSetting expiry_grace_setting = {
+	"pg_cert_policy.expiry_grace", 1, 365 * SECS_PER_DAY, 0,
+	"It counts as 0 until it is corrected.",
+	"It is a time of at most 365d, or 0 for none."
+};
+
+static const TimeSetting expiry_warning_setting = {
+	"pg_cert_policy.expiry_warning", 1, 365 * SECS_PER_DAY,
+	365 * SECS_PER_DAY,
+	"It counts as 365d until it is corrected.",
+	"It is a time of at most 365d, or 0 for never."
+};
+
 /* No shorter: every recheck judges every session. */
-#define MIN_RECHECK_INTERVAL 10
+static const TimeSetting recheck_interval_setting = {
+	"pg_cert_policy.recheck_interval", 10, 7 * SECS_PER_DAY, 10,
+	"It counts as 10s until it is corrected.",
+	"It is a time from 10s to 7d, or 0 for never."
+};
 
 /* Are values being read that were set before the library was loaded? */
 static bool defining = false;
@@ -184,32 +215,61 @@ assign_disconnect_expired(const char *newval, void *extra)
 		disconnect_expired = true;
 }
 
+/* PostgreSQL's own reading of a time; the strictest one if it fails. */
 static bool
-parse_recheck_interval(const char *value, int *result)
+parse_time(const TimeSetting *setting, const char *value, int *result)
 {
 	if (parse_int(value, result, GUC_UNIT_S, NULL) &&
 		(*result == 0 ||
-		 (*result >= MIN_RECHECK_INTERVAL && *result <= 7 * SECS_PER_DAY)))
+		 (*result >= setting->min && *result <= setting->max)))
 		return true;
-	*result = MIN_RECHECK_INTERVAL;
+	*result = setting->strictest;
 	return false;
+}
+
+static bool
+check_time(const TimeSetting *setting, const char *value)
+{
+	int			ignored;
+
+	return parse_time(setting, value, &ignored) ||
+		misspelt(setting->name, value, setting->counts_as, setting->hint);
+}
+
+static bool
+check_expiry_grace(char **newval, void **extra, GucSource source)
+{
+	return check_time(&expiry_grace_setting, *newval);
+}
+
+static void
+assign_expiry_grace(const char *newval, void *extra)
+{
+	(void) parse_time(&expiry_grace_setting, newval, &expiry_grace);
+}
+
+static bool
+check_expiry_warning(char **newval, void **extra, GucSource source)
+{
+	return check_time(&expiry_warning_setting, *newval);
+}
+
+static void
+assign_expiry_warning(const char *newval, void *extra)
+{
+	(void) parse_time(&expiry_warning_setting, newval, &expiry_warning);
 }
 
 static bool
 check_recheck_interval(char **newval, void **extra, GucSource source)
 {
-	int			ignored;
-
-	return parse_recheck_interval(*newval, &ignored) ||
-		misspelt("pg_cert_policy.recheck_interval", *newval,
-				 "It counts as 10s until it is corrected.",
-				 "It is a time from 10s to 7d, or 0 for never.");
+	return check_time(&recheck_interval_setting, *newval);
 }
 
 static void
 assign_recheck_interval(const char *newval, void *extra)
 {
-	(void) parse_recheck_interval(newval, &recheck_interval);
+	(void) parse_time(&recheck_interval_setting, newval, &recheck_interval);
 }
 
 static bool
@@ -264,19 +324,22 @@ pgcp_settings_define(void)
 							   PGC_SIGHUP, 0,
 							   check_disconnect_expired,
 							   assign_disconnect_expired, NULL);
-	DefineCustomIntVariable("pg_cert_policy.expiry_grace",
-							"Sets how long a session may outlive its client certificate.",
-							NULL,
-							&expiry_grace, 0, 0, 365 * SECS_PER_DAY,
-							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("pg_cert_policy.expiry_warning",
-							"Sets how long before its end a client certificate is warned of at login.",
-							"Zero turns the warning off. A certificate's last tenth counts if that is shorter.",
-							&expiry_warning, 7 * SECS_PER_DAY, 0, 365 * SECS_PER_DAY,
-							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomStringVariable("pg_cert_policy.expiry_grace",
+							   "Sets how long a session may outlive its client certificate.",
+							   "Without a unit, seconds.",
+							   &expiry_grace_text, "0",
+							   PGC_SIGHUP, 0,
+							   check_expiry_grace, assign_expiry_grace, NULL);
+	DefineCustomStringVariable("pg_cert_policy.expiry_warning",
+							   "Sets how long before its end a client certificate is warned of at login.",
+							   "Zero turns the warning off. A certificate's last tenth counts if that is shorter. Without a unit, seconds.",
+							   &expiry_warning_text, "7d",
+							   PGC_SIGHUP, 0,
+							   check_expiry_warning,
+							   assign_expiry_warning, NULL);
 	DefineCustomStringVariable("pg_cert_policy.recheck_interval",
 							   "Sets how often every session is judged again by today's policies and revocation lists.",
-							   "Zero means never.",
+							   "Zero means never. Without a unit, seconds.",
 							   &recheck_interval_text, "0",
 							   PGC_SIGHUP, 0,
 							   check_recheck_interval,
