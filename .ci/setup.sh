@@ -70,9 +70,10 @@ look()
 	need "postgresql-server-dev-$major" "PostgreSQL's build files (PGXS)" \
 		both_pg_files --pgxs --includedir-server postgres.h
 	need "postgresql-$major-pgtap" "pgTAP"		pg_file --sharedir extension/pgtap.control
-	if ! have shellcheck >/dev/null && offered '^shellcheck$' >/dev/null; then
-		wishes+=(shellcheck)
-	fi
+	wish shellcheck		have shellcheck
+	# a KDC, for logins over connections that GSSAPI encrypts
+	wish krb5-kdc		system_program krb5kdc
+	wish krb5-admin-server system_program kadmin.local
 }
 
 # need PACKAGE WORDS TEST...: notes the package unless the test succeeds.
@@ -87,9 +88,27 @@ need()
 	fi
 }
 
+# wish PACKAGE TEST...: notes a package whose lack makes a test skip, unless the
+# test succeeds or the distribution has none.
+wish()
+{
+	local package=$1
+
+	shift
+	if ! "$@" >/dev/null 2>&1 && offered "^$package\$" >/dev/null; then
+		wishes+=("$package")
+	fi
+}
+
 have()
 {
 	command -v "$1"
+}
+
+# One that Debian keeps where only root looks.
+system_program()
+{
+	have "$1" || [ -x "/usr/sbin/$1" ]
 }
 
 not_root_or()
