@@ -166,11 +166,16 @@ check_login(Port *port)
 	/* physical replication has no database */
 	if (port->database_name != NULL && port->database_name[0] != '\0')
 		database_oid = pgcp_database_by_name(port->database_name);
+
+	/*
+	 * Before any policy is read: whoever changes one and then judges all
+	 * sessions again must find this one, or it reads the new policy.
+	 */
+	if (pgcp_shared_is_ready())
+		pgcp_session_begin(port, &connection, &role, database_oid);
 	if (pgcp_setting_enforce() != PGCP_ENFORCE_OFF)
 		ask_policies(port, &connection, &role, database_oid);
 	warn_of_expiry(port, &role);
-	if (pgcp_shared_is_ready())
-		pgcp_session_begin(port, &connection, &role, database_oid);
 }
 
 static void

@@ -74,7 +74,7 @@ slot_at(int index)
 }
 
 static unsigned char *
-slot_chain(Slot *slot)
+slot_chain(const Slot *slot)
 {
 	return (unsigned char *) slot + MAXALIGN(sizeof(Slot));
 }
@@ -137,7 +137,10 @@ keep_chain(Slot *slot, Port *port)
 	ERR_clear_error();
 }
 
-/* Remembers this session.  Called at login, once it is accepted. */
+/*
+ * Remembers this session.  Called at login, before it is judged; if it is
+ * turned away, its process ends and forgets it.
+ */
 void
 pgcp_session_begin(Port *port, const PgcpConnection *connection,
 				   const PgcpRole *role, Oid database_oid)
@@ -185,36 +188,55 @@ pgcp_session_begin(Port *port, const PgcpConnection *connection,
 		SetLatch(wake);
 }
 
-/* Copies of all sessions, in the order of their slots. */
-List *
-pgcp_sessions_copy(bool with_chain)
+/*
+ * A copy of the session in the slot, NULL if there is none.  palloc can fail,
+ * which must not happen with the lock held: so if there is no room yet for the
+ * chain, room is made without the lock, and then we look again.
+ */
+static PgcpSession *
+copy_session(const Slot *slot, bool with_chain)
 {
 	LWLock	   *lock = pgcp_shared_lock(PGCP_LOCK_SESSIONS);
-	List	   *copies = NIL;
+	PgcpSession *copy = palloc(sizeof(PgcpSession));
+	unsigned char *chain = NULL;
+	size_t		room = 0;
 
-	for (int i = 0; i < n_slots(); i++)
+	for (;;)
 	{
-		PgcpSession *copy = palloc(sizeof(PgcpSession));
-		Slot	   *slot = slot_at(i);
 		bool		visible;
+		bool		fits = true;
 
-		/* palloc can fail, which must not happen with the lock held */
-		copy->chain = NULL;
-		if (with_chain && slot->visible)
-			copy->chain = palloc(pgcp_setting_session_bytes());
 		LWLockAcquire(lock, LW_SHARED);
 		visible = slot->visible;
 		if (visible)
 		{
-			unsigned char *chain = copy->chain;
-
 			*copy = slot->session;
-			copy->chain = chain;
-			if (chain != NULL)
+			fits = !with_chain || copy->chain_len <= room;
+			if (with_chain && fits && copy->chain_len > 0)
 				memcpy(chain, slot_chain(slot), copy->chain_len);
 		}
 		LWLockRelease(lock);
-		if (visible && (copy->chain != NULL || !with_chain))
+		if (!visible)
+			return NULL;
+		copy->chain = chain;
+		if (fits)
+			return copy;
+		room = copy->chain_len;
+		chain = palloc(room);
+	}
+}
+
+/* Copies of all sessions, in the order of their slots. */
+List *
+pgcp_sessions_copy(bool with_chain)
+{
+	List	   *copies = NIL;
+
+	for (int i = 0; i < n_slots(); i++)
+	{
+		PgcpSession *copy = copy_session(slot_at(i), with_chain);
+
+		if (copy != NULL)
 			copies = lappend(copies, copy);
 	}
 	return copies;

@@ -21,7 +21,7 @@ sub new
 	my ($class, $srv, %opt) = @_;
 	my $self = bless { in => '', out => '', err => '' }, $class;
 
-	$self->{timer} = IPC::Run::timer($seconds);
+	$self->{timer} = IPC::Run::timeout($seconds, name => 'session');
 	$self->{run} = IPC::Run::start(
 		[ 'psql', '-XAtq', '-d', $srv->conninfo(%opt) ],
 		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err},
@@ -42,6 +42,7 @@ sub send
 {
 	my ($self, $sql) = @_;
 
+	$self->{timer}->start($seconds);
 	$self->{in} .= "$sql;\n";
 	$self->{run}->pump_nb;
 	return;
@@ -73,6 +74,7 @@ sub wait_for_end
 		croak "session $self->{pid} is still there after $seconds s" if time > $until;
 		select undef, undef, undef, 0.05;
 	}
+	$self->{timer}->start($seconds);
 	# a psql that waits for an answer says so now, an idle one at its next
 	# statement
 	for (1 .. 10)
@@ -89,6 +91,7 @@ sub close
 {
 	my ($self) = @_;
 
+	$self->{timer}->start($seconds);
 	$self->{in} .= "\\q\n";
 	eval { $self->{run}->finish };
 	return;
