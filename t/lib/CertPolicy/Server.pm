@@ -121,6 +121,53 @@ CONF
 	return $self;
 }
 
+# A physical standby of this server, which streams from it as the role "user"
+# with the certificate "cert".
+#
+#	my $standby = $srv->standby('standby', user => 'standby', cert => $leaf,
+#		ca_file => $other->{cert});
+#
+# Its files and its port are its own; everything else it has from the server.
+sub standby
+{
+	my ($self, $name, %opt) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $standby = bless { %$self, node => $node, mark => 0 }, ref $self;
+
+	$self->{node}->backup("for_$name");
+	$node->init_from_backup($self->{node}, "for_$name", has_streaming => 1);
+	$standby->conf("wal_retrieve_retry_interval = 100ms\nhot_standby = on\n");
+	$standby->stream_from($self, user => $opt{user}, cert => $opt{cert});
+	$standby->conf("ssl_cert_file = '$opt{server_cert}{chain}'\n"
+		  . "ssl_key_file = '$opt{server_cert}{key}'\n")
+	  if $opt{server_cert};
+	$standby->conf("ssl_ca_file = '$opt{ca_file}'\n") if defined $opt{ca_file};
+	$standby->conf($opt{conf}) if defined $opt{conf};
+	$standby->start if $opt{start} // 1;
+	return $standby;
+}
+
+# Lets a standby stream from that server; the options are those of login().  It
+# takes a reload.
+sub stream_from
+{
+	my ($self, $from, %opt) = @_;
+	my $conninfo = $from->conninfo(%opt,
+		conninfo => 'application_name=' . $self->{node}->name);
+
+	$self->conf("primary_conninfo = " . _literal($conninfo) . "\n");
+	return;
+}
+
+# Waits until what this server has now is on the standby as well.
+sub wait_for_replay
+{
+	my ($self, $standby) = @_;
+
+	$self->{node}->wait_for_catchup($standby->node);
+	return;
+}
+
 # Where a staged extension is found.
 sub _stage_conf
 {
@@ -453,6 +500,15 @@ sub at_home
 	@env{qw(PGSSLCERT PGSSLKEY)} = map { "$home/.postgresql/postgresql.$_" } qw(crt key)
 	  if libpq_version() < 15;
 	return %env;
+}
+
+# A value in postgresql.conf, or in SQL.
+sub _literal
+{
+	my ($value) = @_;
+
+	$value =~ s/'/''/g;
+	return "'$value'";
 }
 
 # A value in a connection string.
