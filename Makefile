@@ -2,8 +2,11 @@
 # pgcertsel, the client half, by client/Makefile.
 #
 #   make demo, make test     set up what is missing, then show it, prove it
-#   make, make install       both halves, for the server of PG_CONFIG
+#   make, make install       both halves, for the server of PG_CONFIG;
+#                            with_client=no leaves the client half out
 #   make installcheck        the tests, against what is installed
+#   make uninstall           with the same PG_CONFIG, prefix, ... as install
+#   make dist, make deb      PGXN's archive, Debian's packages, in OUT=dist
 
 EXTENSION = pg_cert_policy
 MODULE_big = pg_cert_policy
@@ -27,7 +30,7 @@ PG_CONFIG ?= pg_config
 IN_CLIENT = -C client PG_CONFIG='$(PG_CONFIG)'
 
 # These set up their own needs, PostgreSQL's included.
-SCRIPTED = demo test
+SCRIPTED = demo test dist deb
 ifneq ($(filter $(SCRIPTED),$(MAKECMDGOALS)),)
 
 .PHONY: $(SCRIPTED)
@@ -35,6 +38,10 @@ demo:
 	@.ci/setup.sh && examples/demo.sh
 test:
 	@.ci/setup.sh && .ci/test.sh
+dist:
+	@.ci/dist.sh
+deb:
+	@.ci/deb.sh
 
 else
 
@@ -45,15 +52,40 @@ $(error $(PG_CONFIG) was not found: install PostgreSQL's server headers \
 endif
 include $(PGXS)
 
+# A prefix moves both halves.  PGXS heeds it from 18 on only, and not where the
+# server was configured with folders outside of its own prefix, as Debian's is.
+ifeq ($(origin prefix),command line)
+ifneq ($(origin datadir),command line)
+ifeq ($(filter $(prefix)/%,$(datadir)),)
+override datadir := $(prefix)/share/postgresql
+override pkglibdir := $(prefix)/lib/postgresql
+install: elsewhere
+endif
+endif
+endif
+.PHONY: elsewhere
+elsewhere:
+	@echo "The extension goes to $(datadir) and $(pkglibdir)."
+ifeq ($(shell test $(MAJORVERSION) -ge 18 && echo yes),yes)
+	@echo "Let the server look there: extension_control_path = '$(datadir):\$$system'," \
+		"dynamic_library_path = '$(pkglibdir):\$$libdir'."
+else
+	@echo "PostgreSQL $(MAJORVERSION) does not look there: it finds extensions" \
+		"in $(shell $(PG_CONFIG) --sharedir) alone."
+endif
+
 # PGXS tracks no headers by itself.
 $(COMMON_OBJS): $(wildcard common/*.h)
 $(EXTENSION_OBJS): $(wildcard common/*.h extension/*.h)
 
 .PHONY: client client-install client-uninstall client-clean
+with_client = yes
+ifneq ($(with_client),no)
 all: client
 install: client-install
 uninstall: client-uninstall
 clean: client-clean
+endif
 client:
 	$(MAKE) $(IN_CLIENT) all
 client-install: client
