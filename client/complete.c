@@ -7,13 +7,9 @@
  * file of its own, in a directory that is nobody else's: reused while it is
  * right, replaced as a whole when it is not.
  */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -22,6 +18,7 @@
 
 #include "bundle.h"
 #include "name.h"
+#include "private_file.h"
 
 /* No chain that makes sense is longer. */
 #define MAX_ADDED 10
@@ -77,34 +74,13 @@ add_issuers(const pgcs_bundle *bundle, pgcs_identity *identity, X509 *cert,
 	return !words->failed;
 }
 
-/* DIRECTORY/stem-HASH.crt, the hash being that of the original's path. */
-static char *
-chain_path(const char *directory, const char *original)
-{
-	PgcertBuf	buf = PGCERT_BUF_INIT;
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	const char *name = strrchr(original, '/') + 1;
-	const char *dot = strrchr(name, '.');
-
-	if (EVP_Digest(original, strlen(original), digest, NULL, EVP_sha256(), NULL) != 1)
-		return NULL;
-	pgcert_buf_text(&buf, directory);
-	pgcert_buf_text(&buf, "/");
-	pgcert_buf_bytes(&buf, name, dot != NULL && dot > name
-					 ? (size_t) (dot - name) : strlen(name));
-	pgcert_buf_text(&buf, "-");
-	pgcert_buf_hex(&buf, digest, 8);
-	pgcert_buf_text(&buf, ".crt");
-	return pgcert_buf_take(&buf);
-}
-
 /* The completed identity, or NULL if there is nothing to add. */
 static bool
 complete(const pgcs_bundle *bundle, const pgcs_identity *identity,
 		 const char *directory, pgcs_identity **result)
 {
 	PgcertBuf	words = PGCERT_BUF_INIT;
-	char	   *path = chain_path(directory, identity->cert_path);
+	char	   *path = pgcs_private_path(directory, identity->cert_path, 0, ".crt");
 	char	   *text = NULL;
 	pgcs_identity *copy = NULL;
 	int			n_added = 0;
@@ -156,12 +132,11 @@ pgcs_complete_chains(pgcs_bundle *bundle, const char *directory)
 
 /* ---------- writing it ---------- */
 
-static bool
+static void
 refuse(PgcsReasons *reasons, const char *path, const char *what)
 {
 	pgcs_reasons_add(reasons, PGCS_FATAL, "chain-not-written", path,
 					 "could not write the completed chain: %s", what);
-	return false;
 }
 
 static char *
@@ -186,124 +161,43 @@ chain_pem(const pgcs_identity *identity, size_t *len)
 	return copy;
 }
 
-/* Opens the directory, if it is private; -1 with a reason added. */
-static int
-open_private_directory(const char *path, const char *directory, PgcsReasons *reasons)
-{
-	struct stat st;
-	int			fd;
-
-	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-	{
-		refuse(reasons, path, strerror(errno));
-		return -1;
-	}
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
-	{
-		refuse(reasons, path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	if (st.st_uid != geteuid() || (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-	{
-		refuse(reasons, path, st.st_uid != geteuid()
-			   ? "the directory belongs to another user"
-			   : "the directory has group or world access; it should be private (0700)");
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 /* Is this very content there, in a private file? */
 static bool
-is_written(int directory, const char *name, const char *content, size_t len)
+is_written(int directory, const char *path, const char *content, size_t len)
 {
-	struct stat st;
-	char	   *found = NULL;
-	bool		same = false;
-	int			fd = openat(directory, name,
-							O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	size_t		found_len = 0;
+	char	   *found = pgcs_private_read(directory, path, len, &found_len);
+	bool		same = found != NULL && found_len == len &&
+		memcmp(found, content, len) == 0;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-		st.st_uid == geteuid() && (st.st_mode & (S_IRWXG | S_IRWXO)) == 0 &&
-		st.st_size == (off_t) len && (found = malloc(len)) != NULL)
-		same = read(fd, found, len) == (ssize_t) len &&
-			memcmp(found, content, len) == 0;
-	free(found);
-	if (fd >= 0)
-		close(fd);
+	pgcs_private_free(found, found_len);
 	return same;
-}
-
-/* Replaces the file as a whole, so that no reader sees half of it. */
-static bool
-replace(int directory, const char *name, const char *content, size_t len)
-{
-	char		temporary[64];
-	size_t		done = 0;
-	int			fd;
-	int			error;
-
-	snprintf(temporary, sizeof(temporary), ".pgcertsel.%ld", (long) getpid());
-	fd = openat(directory, temporary,
-				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-	{
-		/* left behind by a process of the same number that was killed */
-		unlinkat(directory, temporary, 0);
-		fd = openat(directory, temporary,
-					O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	}
-	if (fd < 0)
-		return false;
-	while (done < len)
-	{
-		ssize_t		n = write(fd, content + done, len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			goto fail;
-		done += (size_t) n;
-	}
-	if (fsync(fd) == 0 &&
-		renameat(directory, temporary, directory, name) == 0)
-	{
-		close(fd);
-		return true;
-	}
-fail:
-	error = errno;
-	close(fd);
-	unlinkat(directory, temporary, 0);
-	errno = error;
-	return false;
 }
 
 bool
 pgcs_write_chain(const pgcs_identity *identity, PgcsReasons *reasons)
 {
 	const char *path = identity->cert_path;
-	const char *name = strrchr(path, '/') + 1;
-	char	   *directory = strndup(path, (size_t) (name - path - 1));
+	const char *why;
 	size_t		len = 0;
 	char	   *content = chain_pem(identity, &len);
-	int			fd = -1;
+	int			directory = -1;
 	bool		ok = false;
 
-	if (directory == NULL || content == NULL)
+	if (content == NULL)
 		reasons->failed = true;
-	else if ((fd = open_private_directory(path, directory, reasons)) >= 0)
+	else if ((directory = pgcs_private_directory(path, &why)) >= 0)
 	{
-		ok = is_written(fd, name, content, len) || replace(fd, name, content, len);
+		ok = is_written(directory, path, content, len) ||
+			pgcs_private_replace(directory, path, content, len);
 		if (!ok)
 			refuse(reasons, path, strerror(errno));
-		close(fd);
+		close(directory);
 	}
-	free(directory);
+	else if (why == NULL)
+		reasons->failed = true;
+	else
+		refuse(reasons, path, why);
 	free(content);
 	return ok;
 }
