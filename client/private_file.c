@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,9 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 #include "buf.h"
 #include "private_file.h"
@@ -112,20 +115,21 @@ bool
 pgcs_private_replace(int directory, const char *path, const char *content, size_t len)
 {
 	char		temporary[64];
+	uint64_t	random;
 	size_t		done = 0;
 	int			fd;
 	int			error;
 
-	snprintf(temporary, sizeof(temporary), ".pgcertsel.%ld", (long) getpid());
+	/* by chance, since other threads and processes may be at it, too */
+	if (RAND_bytes((unsigned char *) &random, sizeof(random)) != 1)
+	{
+		ERR_clear_error();
+		errno = EIO;
+		return false;
+	}
+	snprintf(temporary, sizeof(temporary), ".pgcertsel.%016" PRIx64, random);
 	fd = openat(directory, temporary,
 				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-	{
-		/* left behind by a process of the same number that was killed */
-		unlinkat(directory, temporary, 0);
-		fd = openat(directory, temporary,
-					O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	}
 	if (fd < 0)
 		return false;
 	while (done < len)
