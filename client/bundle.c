@@ -99,7 +99,8 @@ keep_cas(pgcs_bundle *bundle, const PgcsFile *file)
 /* ---------- sources ---------- */
 
 static bool
-pool_add(PgcsPool *pool, pgcs_bundle *bundle, const char *path, bool explicit_source)
+pool_add(PgcsPool *pool, pgcs_bundle *bundle, const char *path,
+		 bool explicit_source, const char *password)
 {
 	PgcsFile   *file;
 
@@ -116,6 +117,7 @@ pool_add(PgcsPool *pool, pgcs_bundle *bundle, const char *path, bool explicit_so
 	file = pgcs_file_read(path, explicit_source);
 	if (file == NULL)
 		return false;
+	file->password = password;
 	pool->files[pool->n++] = file;
 	if (file->key_state == PGCS_KEY_NONE)
 		pgcs_file_forget(file);
@@ -133,7 +135,7 @@ pool_add_directory(PgcsPool *pool, pgcs_bundle *bundle, const char *directory)
 		return !bundle->problems.failed;
 	for (size_t i = 0; i < n; i++)
 	{
-		ok = ok && pool_add(pool, bundle, paths[i], false);
+		ok = ok && pool_add(pool, bundle, paths[i], false, NULL);
 		free(paths[i]);
 	}
 	free(paths);
@@ -145,8 +147,9 @@ pool_add_directory(PgcsPool *pool, pgcs_bundle *bundle, const char *directory)
  * "x.key" beside it, where its key most often is.
  */
 static bool
-pool_add_certificate(PgcsPool *pool, pgcs_bundle *bundle, const char *path)
+pool_add_certificate(PgcsPool *pool, pgcs_bundle *bundle, const PgcsSource *source)
 {
+	const char *path = source->path;
 	const char *slash = strrchr(path, '/');
 	const char *dot = strrchr(path, '.');
 	size_t		len = dot != NULL && dot > slash + 1 ? (size_t) (dot - path)
@@ -159,9 +162,9 @@ pool_add_certificate(PgcsPool *pool, pgcs_bundle *bundle, const char *path)
 		return false;
 	memcpy(key, path, len);
 	memcpy(key + len, ".key", sizeof(".key"));
-	ok = pool_add(pool, bundle, path, true);
+	ok = pool_add(pool, bundle, path, true, source->password);
 	if (ok && strcmp(key, path) != 0 && stat(key, &st) == 0)
-		ok = pool_add(pool, bundle, key, true);
+		ok = pool_add(pool, bundle, key, true, source->password);
 	free(key);
 	return ok;
 }
@@ -384,13 +387,13 @@ pgcs_bundle_load(pgcs_selector *sel)
 				ok = pool_add_directory(&pool, bundle, source->path);
 				break;
 			case PGCS_SOURCE_FILE:
-				ok = pool_add(&pool, bundle, source->path, true);
+				ok = pool_add(&pool, bundle, source->path, true, NULL);
 				break;
 			case PGCS_SOURCE_PAIR:
 				if (source->key != NULL)
 					ok = add_pair(sel, bundle, source);
 				else
-					ok = pool_add_certificate(&pool, bundle, source->path);
+					ok = pool_add_certificate(&pool, bundle, source);
 				break;
 		}
 	}

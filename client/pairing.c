@@ -32,11 +32,18 @@ same_stem(const char *a, const char *b)
 	return len == stem_len(b) && memcmp(a, b, len) == 0;
 }
 
+static const char *
+password_of(const pgcs_selector *sel, const PgcsFile *file)
+{
+	return file->password != NULL ? file->password
+		: pgcs_selector_password(sel, file->path);
+}
+
 static void
 open_key(const pgcs_selector *sel, PgcsFile *file)
 {
 	if (file->key_state == PGCS_KEY_UNREAD)
-		pgcs_file_open_key(file, pgcs_selector_password(sel, file->path));
+		pgcs_file_open_key(file, password_of(sel, file));
 }
 
 static bool
@@ -211,8 +218,7 @@ add_identity(pgcs_selector *sel, pgcs_bundle *bundle, PgcsFile *cert, PgcsFile *
 	if (identity == NULL)
 		return false;
 	key->key_used = true;
-	pgcs_identity_set_key(identity, key, pgcs_selector_password(sel, key->path),
-						  sel->prompt_allowed);
+	pgcs_identity_set_key(identity, key, password_of(sel, key), sel->prompt_allowed);
 	return pgcs_bundle_add_identity(bundle, identity);
 }
 

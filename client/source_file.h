@@ -56,6 +56,8 @@ typedef struct PgcsFile
 	PgcsStamp	stamp;
 	bool		explicit_source;	/* named by the caller, not met in a
 									 * directory */
+	const char *password;		/* given with the file, or NULL; the
+								 * selector's */
 
 	/* certificates, as SSL_CTX_use_certificate_chain_file() reads them */
 	X509	   *leaf;			/* NULL if there is none */

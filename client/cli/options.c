@@ -446,7 +446,11 @@ add_lists(Options *options, const PQconninfoOption *list)
 	result = pgcs_add_lists(options->sel, cert, key, password);
 	if (result == PGCS_OK && key == NULL &&
 		home_path(path, sizeof(path), ".postgresql/postgresql.key") && exists(path))
+	{
 		result = pgcs_add_file(options->sel, path);
+		if (result == PGCS_OK && password != NULL)
+			result = pgcs_set_password(options->sel, path, password);
+	}
 	return result;
 }
 

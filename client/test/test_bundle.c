@@ -405,6 +405,24 @@ test_pairing(void)
 		free(key);
 	}
 	free(path);
+
+	/* sslcert and sslpassword, sslkey left out */
+	path = write_cert("lonely.crt", &alice);
+	{
+		pgcs_selector *sel = pgcs_selector_new();
+		pgcs_bundle *bundle;
+		char	   *key = write_key("lonely.key", &alice, "sesame");
+		char		got[2048];
+
+		pgcs_add_lists(sel, path, NULL, "sesame");
+		bundle = pgcs_bundle_load(sel);
+		describe_bundle(bundle, got, sizeof(got));
+		is_text(got, "lonely.crt=lonely.key;", "a password is for the key that is found as well");
+		pgcs_bundle_free(bundle);
+		pgcs_selector_free(sel);
+		free(key);
+	}
+	free(path);
 }
 
 int
