@@ -12,6 +12,7 @@
 #include "bundle.h"
 #include "choice.h"
 #include "source_scan.h"
+#include "unpack.h"
 
 pgcs_bundle *
 pgcs_bundle_ref(pgcs_bundle *bundle)
@@ -56,9 +57,8 @@ pgcs_bundle_add_identity(pgcs_bundle *bundle, pgcs_identity *identity)
 	return true;
 }
 
-/* Keeps a CA's certificate, wherever it was met. */
-static bool
-keep_ca(pgcs_bundle *bundle, X509 *cert, const char *path)
+bool
+pgcs_bundle_keep_ca(pgcs_bundle *bundle, X509 *cert, const char *path)
 {
 	PgcsLocalCa *cas;
 	char	   *copy;
@@ -88,10 +88,10 @@ keep_ca(pgcs_bundle *bundle, X509 *cert, const char *path)
 static bool
 keep_cas(pgcs_bundle *bundle, const PgcsFile *file)
 {
-	if (file->leaf != NULL && !keep_ca(bundle, file->leaf, file->path))
+	if (file->leaf != NULL && !pgcs_bundle_keep_ca(bundle, file->leaf, file->path))
 		return false;
 	for (int i = 0; i < sk_X509_num(file->extra); i++)
-		if (!keep_ca(bundle, sk_X509_value(file->extra, i), file->path))
+		if (!pgcs_bundle_keep_ca(bundle, sk_X509_value(file->extra, i), file->path))
 			return false;
 	return true;
 }
@@ -99,8 +99,8 @@ keep_cas(pgcs_bundle *bundle, const PgcsFile *file)
 /* ---------- sources ---------- */
 
 static bool
-pool_add(PgcsPool *pool, pgcs_bundle *bundle, const char *path,
-		 bool explicit_source, const char *password)
+pool_add(const pgcs_selector *sel, PgcsPool *pool, pgcs_bundle *bundle,
+		 const char *path, bool explicit_source, const char *password)
 {
 	PgcsFile   *file;
 
@@ -117,15 +117,18 @@ pool_add(PgcsPool *pool, pgcs_bundle *bundle, const char *path,
 	file = pgcs_file_read(path, explicit_source);
 	if (file == NULL)
 		return false;
-	file->password = password;
+	file->password = password != NULL ? password : pgcs_selector_password(sel, path);
 	pool->files[pool->n++] = file;
+	if (file->is_pkcs12 && !pgcs_unpack(sel, bundle, file))
+		return false;
 	if (file->key_state == PGCS_KEY_NONE)
 		pgcs_file_forget(file);
 	return !file->reasons.failed && keep_cas(bundle, file);
 }
 
 static bool
-pool_add_directory(PgcsPool *pool, pgcs_bundle *bundle, const char *directory)
+pool_add_directory(const pgcs_selector *sel, PgcsPool *pool, pgcs_bundle *bundle,
+				   const char *directory)
 {
 	char	  **paths;
 	size_t		n;
@@ -135,7 +138,7 @@ pool_add_directory(PgcsPool *pool, pgcs_bundle *bundle, const char *directory)
 		return !bundle->problems.failed;
 	for (size_t i = 0; i < n; i++)
 	{
-		ok = ok && pool_add(pool, bundle, paths[i], false, NULL);
+		ok = ok && pool_add(sel, pool, bundle, paths[i], false, NULL);
 		free(paths[i]);
 	}
 	free(paths);
@@ -147,7 +150,8 @@ pool_add_directory(PgcsPool *pool, pgcs_bundle *bundle, const char *directory)
  * "x.key" beside it, where its key most often is.
  */
 static bool
-pool_add_certificate(PgcsPool *pool, pgcs_bundle *bundle, const PgcsSource *source)
+pool_add_certificate(const pgcs_selector *sel, PgcsPool *pool,
+					 pgcs_bundle *bundle, const PgcsSource *source)
 {
 	const char *path = source->path;
 	const char *slash = strrchr(path, '/');
@@ -162,9 +166,9 @@ pool_add_certificate(PgcsPool *pool, pgcs_bundle *bundle, const PgcsSource *sour
 		return false;
 	memcpy(key, path, len);
 	memcpy(key + len, ".key", sizeof(".key"));
-	ok = pool_add(pool, bundle, path, true, source->password);
+	ok = pool_add(sel, pool, bundle, path, true, source->password);
 	if (ok && strcmp(key, path) != 0 && stat(key, &st) == 0)
-		ok = pool_add(pool, bundle, key, true, source->password);
+		ok = pool_add(sel, pool, bundle, key, true, source->password);
 	free(key);
 	return ok;
 }
@@ -173,6 +177,19 @@ static bool
 is_engine_key(const char *key)
 {
 	return key[0] != '/' && strchr(key, ':') != NULL;
+}
+
+/* A PKCS#12 file brings its key along. */
+static bool
+add_pkcs12(const pgcs_selector *sel, pgcs_bundle *bundle, const PgcsFile *file,
+		   const char *key)
+{
+	if (strcmp(key, file->path) == 0)
+		return pgcs_unpack(sel, bundle, file);
+	pgcs_reasons_add(&bundle->problems, PGCS_FATAL, "pkcs12", file->path,
+					 "PKCS#12 file, whose key is in it, but sslkey names another file");
+	pgcs_reasons_hint(&bundle->problems, "name the file in sslkey, too, or leave that out");
+	return !bundle->problems.failed;
 }
 
 /* Sources given as a pair belong together, whatever is wrong with them. */
@@ -187,6 +204,14 @@ add_pair(pgcs_selector *sel, pgcs_bundle *bundle, const PgcsSource *source)
 
 	if (cert == NULL || cert->reasons.failed || !keep_cas(bundle, cert))
 		goto out;
+	if (password == NULL)
+		password = pgcs_selector_password(sel, source->key);
+	if (cert->is_pkcs12)
+	{
+		cert->password = password;
+		ok = add_pkcs12(sel, bundle, cert, source->key);
+		goto out;
+	}
 	if (cert->leaf == NULL)
 	{
 		if (cert->reasons.n == 0)
@@ -207,8 +232,6 @@ add_pair(pgcs_selector *sel, pgcs_bundle *bundle, const PgcsSource *source)
 		key = pgcs_file_read(source->key, true);
 		if (key == NULL || key->reasons.failed)
 			goto out;
-		if (password == NULL)
-			password = pgcs_selector_password(sel, source->key);
 		if (key->key_state == PGCS_KEY_UNREAD)
 			pgcs_file_open_key(key, password);
 		pgcs_identity_set_key(identity, key, password, sel->prompt_allowed);
@@ -266,7 +289,7 @@ load_roots(pgcs_selector *sel, pgcs_bundle *bundle)
 		if (cert == NULL)
 			continue;
 		X509_STORE_add_cert(bundle->roots, cert);
-		if (!keep_ca(bundle, cert, sel->root_file))
+		if (!pgcs_bundle_keep_ca(bundle, cert, sel->root_file))
 			goto out;
 	}
 	ok = true;
@@ -384,16 +407,16 @@ pgcs_bundle_load(pgcs_selector *sel)
 		switch (source->kind)
 		{
 			case PGCS_SOURCE_DIRECTORY:
-				ok = pool_add_directory(&pool, bundle, source->path);
+				ok = pool_add_directory(sel, &pool, bundle, source->path);
 				break;
 			case PGCS_SOURCE_FILE:
-				ok = pool_add(&pool, bundle, source->path, true, NULL);
+				ok = pool_add(sel, &pool, bundle, source->path, true, NULL);
 				break;
 			case PGCS_SOURCE_PAIR:
 				if (source->key != NULL)
 					ok = add_pair(sel, bundle, source);
 				else
-					ok = pool_add_certificate(&pool, bundle, source);
+					ok = pool_add_certificate(sel, &pool, bundle, source);
 				break;
 		}
 	}

@@ -32,6 +32,8 @@ struct pgcs_identity
 	bool		key_verified;	/* opened, and belongs to the certificate */
 	bool		key_by_engine;
 	bool		completed;		/* cert_path is still to be written */
+	char	   *pkcs12_path;	/* of what key_path is to be made; or NULL */
+	PgcsStamp	pkcs12_stamp;
 	PgcsStamp	cert_stamp;
 	PgcsStamp	key_stamp;
 
@@ -121,6 +123,9 @@ extern bool pgcs_complete_chains(pgcs_bundle *bundle, const char *directory);
 extern bool pgcs_write_chain(const pgcs_identity *identity, PgcsReasons *reasons);
 
 /* bundle.c */
+
+/* Keeps a certificate if it is a CA's, wherever it was met.  False: no memory. */
+extern bool pgcs_bundle_keep_ca(pgcs_bundle *bundle, X509 *cert, const char *path);
 
 /* The bundle takes the identity; on failure it is freed. */
 extern bool pgcs_bundle_add_identity(pgcs_bundle *bundle, pgcs_identity *identity);

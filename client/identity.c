@@ -43,6 +43,7 @@ pgcs_identity_free(pgcs_identity *identity)
 		return;
 	free(identity->cert_path);
 	free(identity->key_path);
+	free(identity->pkcs12_path);
 	pgcs_secret_free(identity->password);
 	X509_free(identity->leaf);
 	sk_X509_pop_free(identity->extra, X509_free);
@@ -137,14 +138,16 @@ pgcs_identity_copy(const pgcs_identity *identity, const char *cert_path)
 	copy->key_verified = identity->key_verified;
 	copy->key_by_engine = identity->key_by_engine;
 	copy->key_stamp = identity->key_stamp;
+	copy->pkcs12_stamp = identity->pkcs12_stamp;
 	if (identity->password != NULL)
-	{
 		copy->password = strdup(identity->password);
-		if (copy->password == NULL)
-		{
-			pgcs_identity_free(copy);
-			return NULL;
-		}
+	if (identity->pkcs12_path != NULL)
+		copy->pkcs12_path = strdup(identity->pkcs12_path);
+	if ((identity->password != NULL && copy->password == NULL) ||
+		(identity->pkcs12_path != NULL && copy->pkcs12_path == NULL))
+	{
+		pgcs_identity_free(copy);
+		return NULL;
 	}
 	return copy;
 }
@@ -177,7 +180,14 @@ pgcs_identity_set_key(pgcs_identity *identity, const PgcsFile *key,
 		case PGCS_KEY_NONE:
 		case PGCS_KEY_UNREAD:
 			/* why the file could not be read at all was said already */
-			if (key->reasons.n == 0)
+			if (key->is_pkcs12)
+			{
+				pgcs_reasons_add(reasons, PGCS_FATAL, "pkcs12", key->path,
+								 "PKCS#12 file, which libpq cannot read");
+				pgcs_reasons_hint(reasons,
+								  "name it in sslcert, and let it be unpacked with --unpack=DIR");
+			}
+			else if (key->reasons.n == 0)
 				pgcs_reasons_add(reasons, PGCS_FATAL, "key-unusable",
 								 key->path, "holds no private key");
 			for (size_t i = 0; i < key->reasons.n; i++)

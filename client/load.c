@@ -14,6 +14,7 @@
 
 #include "choice.h"
 #include "selector.h"
+#include "unpack.h"
 
 /* As libpq's callback, but without a prompt behind it. */
 static int
@@ -64,7 +65,8 @@ load_key(pgcs_candidate *candidate, SSL *ssl)
 		return PGCS_LOAD_REFUSED;
 	}
 	pgcs_stamp_set(&stamp, &st);
-	if (!pgcs_stamp_equal(&stamp, &identity->key_stamp))
+	if (identity->pkcs12_path == NULL &&
+		!pgcs_stamp_equal(&stamp, &identity->key_stamp))
 		return PGCS_LOAD_CHANGED;
 	if (!pgcs_check_key_mode(&candidate->reasons, identity->key_path,
 							 st.st_mode, st.st_uid))
@@ -112,6 +114,13 @@ pgcs_load_candidate(pgcs_candidate *candidate)
 	SSL_CTX_set_default_passwd_cb_userdata(ctx, identity->password);
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 
+	if (identity->pkcs12_path != NULL)
+	{
+		result = pgcs_write_unpacked(identity, &candidate->reasons);
+		if (result != PGCS_LOAD_DONE)
+			goto out;
+		result = PGCS_LOAD_NO_MEMORY;
+	}
 	if (identity->completed &&
 		!pgcs_write_chain(identity, &candidate->reasons))
 	{

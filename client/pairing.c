@@ -32,18 +32,11 @@ same_stem(const char *a, const char *b)
 	return len == stem_len(b) && memcmp(a, b, len) == 0;
 }
 
-static const char *
-password_of(const pgcs_selector *sel, const PgcsFile *file)
-{
-	return file->password != NULL ? file->password
-		: pgcs_selector_password(sel, file->path);
-}
-
 static void
-open_key(const pgcs_selector *sel, PgcsFile *file)
+open_key(PgcsFile *file)
 {
 	if (file->key_state == PGCS_KEY_UNREAD)
-		pgcs_file_open_key(file, password_of(sel, file));
+		pgcs_file_open_key(file, file->password);
 }
 
 static bool
@@ -94,7 +87,7 @@ typedef struct KeyIndex
 } KeyIndex;
 
 static bool
-make_index(const pgcs_selector *sel, const PgcsPool *pool, KeyIndex *index)
+make_index(const PgcsPool *pool, KeyIndex *index)
 {
 	index->made = true;
 	index->keys = calloc(pool->n, sizeof(*index->keys));
@@ -102,7 +95,7 @@ make_index(const pgcs_selector *sel, const PgcsPool *pool, KeyIndex *index)
 		return false;
 	for (size_t i = 0; i < pool->n; i++)
 	{
-		open_key(sel, pool->files[i]);
+		open_key(pool->files[i]);
 		if (pool->files[i]->key_state == PGCS_KEY_OPENED)
 			index->keys[index->n++] = pool->files[i];
 	}
@@ -158,8 +151,8 @@ mark_copies(const KeyIndex *index)
  * the stem and a walk over those that begin with it finds them all.
  */
 static PgcsFile *
-find_by_stem(const pgcs_selector *sel, const PgcsPool *pool, PgcsFile *cert,
-			 const unsigned char *digest, PgcsFile **closed)
+find_by_stem(const PgcsPool *pool, PgcsFile *cert, const unsigned char *digest,
+			 PgcsFile **closed)
 {
 	PgcsFile   *found = NULL;
 	size_t		len = stem_len(cert->path);
@@ -167,7 +160,7 @@ find_by_stem(const pgcs_selector *sel, const PgcsPool *pool, PgcsFile *cert,
 	size_t		high = pool->n;
 
 	/* in the certificate's own file, libpq has the least to mix up */
-	open_key(sel, cert);
+	open_key(cert);
 	if (is_key_of(cert, digest))
 	{
 		if (libpq_opens(cert))
@@ -195,7 +188,7 @@ find_by_stem(const pgcs_selector *sel, const PgcsPool *pool, PgcsFile *cert,
 		if (file == cert || file->key_state == PGCS_KEY_NONE ||
 			!same_stem(file->path, cert->path))
 			continue;
-		open_key(sel, file);
+		open_key(file);
 		if (is_key_of(file, digest))
 		{
 			if (libpq_opens(file))
@@ -218,7 +211,7 @@ add_identity(pgcs_selector *sel, pgcs_bundle *bundle, PgcsFile *cert, PgcsFile *
 	if (identity == NULL)
 		return false;
 	key->key_used = true;
-	pgcs_identity_set_key(identity, key, password_of(sel, key), sel->prompt_allowed);
+	pgcs_identity_set_key(identity, key, key->password, sel->prompt_allowed);
 	return pgcs_bundle_add_identity(bundle, identity);
 }
 
@@ -328,12 +321,12 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 			continue;
 		if (pgcs_public_sha256(cert->leaf, digest))
 		{
-			key = find_by_stem(sel, pool, cert, digest, &closed);
+			key = find_by_stem(pool, cert, digest, &closed);
 			if (key == NULL || !libpq_opens(key))
 			{
 				PgcsFile   *other;
 
-				if (!index.made && !make_index(sel, pool, &index))
+				if (!index.made && !make_index(pool, &index))
 					goto out;
 				other = index_find(&index, digest);
 				if (key == NULL || (other != NULL && libpq_opens(other)))
@@ -350,7 +343,7 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 	}
 
 	/* What is left over needs words, and for these every key is opened. */
-	if (!index.made && !make_index(sel, pool, &index))
+	if (!index.made && !make_index(pool, &index))
 		goto out;
 	for (size_t i = 0; i < n_unmatched; i++)
 	{

@@ -169,6 +169,17 @@ extern int	pgcs_set_max_tls_version(pgcs_selector *sel, const char *version);
  */
 extern int	pgcs_set_chain_directory(pgcs_selector *sel, const char *path);
 
+/*
+ * A private directory, as above and maybe the same, for what PKCS#12 files
+ * (.p12, .pfx) hold, since libpq reads none: their certificates are
+ * candidates then, and pgcs_choice_load() writes the chosen one there with
+ * its issuers and its key, in one PEM file.  The file's password is that of
+ * pgcs_set_password() for its path, or the one given with it; a key that had
+ * one is written encrypted with the same.  Without a directory such a file
+ * is a problem of the bundle.  NULL: none.
+ */
+extern int	pgcs_set_unpack_directory(pgcs_selector *sel, const char *path);
+
 /* Refuse to choose between different identities of equal rank. */
 extern void pgcs_set_strict(pgcs_selector *sel, int on);
 
@@ -203,13 +214,14 @@ extern pgcs_severity pgcs_reason_severity(const pgcs_reason *reason);
  * file-directory, file-special, file-too-large, file-empty, file-not-pem,
  * no-certificate, no-key, key-mismatch, key-mode, key-encrypted,
  * key-password-wrong, key-unusable, key-unverified, key-path-colon,
- * path-too-long, libpq-refuses, leaf-not-first.  Of certificates: expired,
+ * path-too-long, libpq-refuses, leaf-not-first, pkcs12, pkcs12-unreadable.
+ * Of certificates: expired,
  * not-yet-valid, expires-soon, purpose, chain, weak, cn-embedded-nul,
  * ca-certificate.  Of the request: issuer-not-announced, missing-intermediate,
  * signature-algorithm, curve, name-only, no-names, intermediate-only, ca-twin,
  * local-ca-disagrees, crl-unknown, policy, policy-unknown, role.  Of what was
- * tried: changed, chain-completed, chain-not-written, refused-by-server,
- * accepted-by-server.
+ * tried: changed, chain-completed, chain-not-written, unpacked, not-unpacked,
+ * refused-by-server, accepted-by-server.
  */
 extern const char *pgcs_reason_code(const pgcs_reason *reason);
 

@@ -46,6 +46,8 @@ compare_candidates(const void *x, const void *y)
 		(order = larger_first(fa->not_before, fb->not_before)) != 0 ||
 		(order = larger_first(fa->not_after, fb->not_after)) != 0 ||
 		(order = larger_first(a->security_bits, b->security_bits)) != 0 ||
+		(order = larger_first(b->identity->pkcs12_path != NULL,
+							  a->identity->pkcs12_path != NULL)) != 0 ||
 		(order = larger_first(b->identity->completed, a->identity->completed)) != 0 ||
 		(order = strcmp(a->identity->cert_path, b->identity->cert_path)) != 0)
 		return order;

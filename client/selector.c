@@ -51,6 +51,7 @@ pgcs_selector_free(pgcs_selector *sel)
 	free(sel->user);
 	free(sel->root_file);
 	free(sel->chain_directory);
+	free(sel->unpack_directory);
 	free(sel->error);
 	free(sel);
 }
@@ -394,8 +395,8 @@ pgcs_set_max_tls_version(pgcs_selector *sel, const char *version)
 	return PGCS_OK;
 }
 
-int
-pgcs_set_chain_directory(pgcs_selector *sel, const char *path)
+static int
+set_directory(pgcs_selector *sel, char **directory, const char *path)
 {
 	char	   *copy = NULL;
 
@@ -406,9 +407,21 @@ pgcs_set_chain_directory(pgcs_selector *sel, const char *path)
 		if (copy == NULL)
 			return sel->error_code;
 	}
-	free(sel->chain_directory);
-	sel->chain_directory = copy;
+	free(*directory);
+	*directory = copy;
 	return PGCS_OK;
+}
+
+int
+pgcs_set_chain_directory(pgcs_selector *sel, const char *path)
+{
+	return set_directory(sel, &sel->chain_directory, path);
+}
+
+int
+pgcs_set_unpack_directory(pgcs_selector *sel, const char *path)
+{
+	return set_directory(sel, &sel->unpack_directory, path);
 }
 
 void

@@ -48,6 +48,7 @@ struct pgcs_selector
 	size_t		n_policies;
 	char	   *root_file;		/* absolute path, "system", or NULL */
 	char	   *chain_directory;	/* absolute path, or NULL */
+	char	   *unpack_directory;	/* the same */
 	int			max_tls_version;	/* 0: whatever there is */
 	bool		strict;
 	bool		prompt_allowed;

@@ -56,12 +56,13 @@ typedef struct PgcsFile
 	PgcsStamp	stamp;
 	bool		explicit_source;	/* named by the caller, not met in a
 									 * directory */
-	const char *password;		/* given with the file, or NULL; the
-								 * selector's */
+	const char *password;		/* of its key, or NULL; the selector's */
 
 	/* certificates, as SSL_CTX_use_certificate_chain_file() reads them */
 	X509	   *leaf;			/* NULL if there is none */
 	STACK_OF(X509) *extra;
+
+	bool		is_pkcs12;		/* it has to be unpacked */
 
 	/* the key; data is kept, wiped later, until pairing is over */
 	PgcsKeyState key_state;

@@ -13,8 +13,8 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/pkcs12.h>
 
+#include "pkcs12.h"
 #include "source_file.h"
 
 /* What a password callback is given, and tells. */
@@ -131,7 +131,6 @@ survey_der(PgcsFile *file, pgcs_severity severity)
 {
 	const unsigned char *p = file->data;
 	X509	   *cert;
-	PKCS12	   *p12;
 
 	if (file->data[0] == 0x30)
 	{
@@ -147,19 +146,10 @@ survey_der(PgcsFile *file, pgcs_severity severity)
 							  "openssl x509 -inform DER -in FILE -out FILE.pem");
 			return;
 		}
-		p = file->data;
-		p12 = d2i_PKCS12(NULL, &p, (long) file->data_len);
-		pgcs_openssl_forget(&file->reasons.failed);
-		if (p12 != NULL)
-		{
-			PKCS12_free(p12);
-			pgcs_reasons_add(&file->reasons, severity, "file-not-pem",
-							 file->path,
-							 "is a PKCS#12 file, which libpq does not read");
-			pgcs_reasons_hint(&file->reasons,
-							  "openssl pkcs12 -in FILE -out FILE.pem");
+		file->is_pkcs12 = pgcs_is_pkcs12(file->data, file->data_len,
+										 &file->reasons.failed);
+		if (file->is_pkcs12)
 			return;
-		}
 		pgcs_file_open_key(file, NULL);
 		if (file->key_state == PGCS_KEY_OPENED)
 			return;

@@ -166,7 +166,8 @@ explain_none(const Chosen *chosen)
 			bool		own_file = pgcs_reason_file(reason) != NULL;
 
 			if (pgcs_reason_severity(reason) != PGCS_FATAL &&
-				strcmp(pgcs_reason_code(reason), "missing-intermediate") != 0)
+				strcmp(pgcs_reason_code(reason), "missing-intermediate") != 0 &&
+				strcmp(pgcs_reason_code(reason), "unpacked") != 0)
 				continue;
 			fputs("pgcertsel: ", stderr);
 			print_escaped(stderr, own_file ? pgcs_reason_file(reason)

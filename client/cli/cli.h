@@ -42,6 +42,7 @@ typedef struct Options
 	const char *names_file;
 	const char *policy;
 	const char *chain_directory;
+	const char *unpack_directory;
 	pgcs_format_kind format;
 	bool		full;
 	bool		show_password;

@@ -29,6 +29,7 @@ enum
 	OPT_PROMPT,
 	OPT_STRICT,
 	OPT_TIMEOUT,
+	OPT_UNPACK,
 	OPT_HELP,
 };
 
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
 	{"prompt", no_argument, NULL, OPT_PROMPT},
 	{"strict", no_argument, NULL, OPT_STRICT},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"unpack", required_argument, NULL, OPT_UNPACK},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -84,9 +86,10 @@ print_help(const char *command)
 		   "  -d, --dbname=DBNAME\n"
 		   "      --timeout=SECONDS    how long each host may take (10)\n"
 		   "\nWhat is held locally (default: sslcert and sslkey, then ~/.postgresql):\n"
-		   "      --bundle=PATH        a directory, or a PEM file; may be repeated\n"
+		   "      --bundle=PATH        a directory, or a file; may be repeated\n"
 		   "      --password-file=FILE lines KEYFILE:PASSWORD, private like .pgpass\n"
 		   "      --prompt             count encrypted keys without a password as usable\n"
+		   "      --unpack=DIR         write the chosen PKCS#12 file there, as PEM for libpq\n"
 		   "\nWhat the server asks for (default: the server is asked):\n"
 		   "      --names-from=CONNINFO  ask pg_trusted_ca_names() there\n"
 		   "      --ca-file=FILE       the server's ssl_ca_file, or a copy\n"
@@ -224,6 +227,9 @@ take_option(Options *options, int option, const char *argument, const char *comm
 					argument);
 				return EXIT_ERROR;
 			}
+			break;
+		case OPT_UNPACK:
+			options->unpack_directory = argument;
 			break;
 		case OPT_HELP:
 			print_help(command);
@@ -513,6 +519,8 @@ options_prepare(Options *options)
 	if (add_sources(options) != PGCS_OK ||
 		(options->chain_directory != NULL &&
 		 pgcs_set_chain_directory(sel, options->chain_directory) != PGCS_OK) ||
+		(options->unpack_directory != NULL &&
+		 pgcs_set_unpack_directory(sel, options->unpack_directory) != PGCS_OK) ||
 		pgcs_set_user(sel, options_value(options->resolved, "user")) != PGCS_OK ||
 		(options->policy != NULL && pgcs_add_policy(sel, options->policy) != PGCS_OK))
 	{

@@ -21,6 +21,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/pkcs12.h>
 
 #include "pgcertsel.h"
 #include "pki.h"
@@ -131,6 +132,7 @@ static const char *cert_path;
 static const char *key_path;
 static const char *ca_path;
 static const char *chains;
+static const char *p12_path;
 
 /* What it should come to, found out while nothing failed. */
 static char *wanted;
@@ -184,7 +186,9 @@ set_up(Run *run)
 		done(run, pgcs_set_user(sel, "alice") == PGCS_OK, "pgcs_set_user") &&
 		done(run, pgcs_add_policy(sel, "cn=alice or cn=bob") == PGCS_OK, "pgcs_add_policy") &&
 		done(run, pgcs_set_root_file(sel, ca_path) == PGCS_OK, "pgcs_set_root_file") &&
-		done(run, pgcs_set_chain_directory(sel, chains) == PGCS_OK, "pgcs_set_chain_directory");
+		done(run, pgcs_set_chain_directory(sel, chains) == PGCS_OK, "pgcs_set_chain_directory") &&
+		done(run, pgcs_set_unpack_directory(sel, chains) == PGCS_OK, "pgcs_set_unpack_directory") &&
+		done(run, pgcs_set_password(sel, p12_path, "sesame") == PGCS_OK, "pgcs_set_password");
 }
 
 static void
@@ -354,6 +358,21 @@ find_wanted(bool by_names)
 	free(run);
 }
 
+/* The newest, so that it is chosen, and unpacked. */
+static char *
+write_pkcs12(const char *name, const Cert *cert)
+{
+	char	   *path = test_path(name);
+	FILE	   *file = fopen(path, "w");
+	PKCS12	   *p12 = PKCS12_create("sesame", NULL, cert->key, cert->x509, NULL,
+									NID_aes_256_cbc, NID_aes_256_cbc, 1, 1, 0);
+
+	if (file == NULL || p12 == NULL || i2d_PKCS12_fp(file, p12) != 1 || fclose(file) != 0)
+		die("could not write %s", path);
+	PKCS12_free(p12);
+	return path;
+}
+
 int
 main(void)
 {
@@ -361,6 +380,7 @@ main(void)
 	Cert		int1;
 	Cert		alice;
 	Cert		bob;
+	Cert		carol;
 	bool		with_openssl =
 		CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1;
 
@@ -368,7 +388,9 @@ main(void)
 	int1 = make_cert((Wish) {.cn = "int", .ca = true, .issuer = &ca});
 	alice = make_cert((Wish) {.cn = "alice", .issuer = &int1, .san = "DNS:alice"});
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
+	carol = make_cert((Wish) {.cn = "alice", .issuer = &int1, .not_before = NOW - DAY});
 	ca_path = write_cert("ca.crt", &ca);
+	p12_path = write_pkcs12("carol.p12", &carol);
 	free(write_cert("int.pem", &int1));
 	free(write_cert("alice.crt", &alice));
 	free(write_key("alice.key", &alice, NULL));
@@ -397,9 +419,11 @@ main(void)
 	free((char *) cert_path);
 	free((char *) key_path);
 	free((char *) chains);
+	free((char *) p12_path);
 	free_cert(&ca);
 	free_cert(&int1);
 	free_cert(&alice);
 	free_cert(&bob);
+	free_cert(&carol);
 	return done_testing();
 }
