@@ -148,7 +148,8 @@ is_showable(const unsigned char *s, size_t len)
 	if (len == 1)
 		return s[0] >= 0x20 && s[0] != 0x7F;
 	if (len == 2)
-		return !(s[0] == 0xC2 && s[1] < 0xA0);
+		return !(s[0] == 0xC2 && s[1] < 0xA0) &&
+			!(s[0] == 0xD8 && s[1] == 0x9C);	/* Arabic letter mark */
 	if (len == 3 && s[0] == 0xE2 && s[1] == 0x80)
 		return !((s[2] >= 0x8B && s[2] <= 0x8F) || (s[2] >= 0xA8 && s[2] <= 0xAE));
 	if (len == 3 && s[0] == 0xE2 && s[1] == 0x81)

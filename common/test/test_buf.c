@@ -29,6 +29,7 @@ static const struct
 	{BYTES("\xe2\x80\xae"), "\\E2\\80\\AE", true},	/* right-to-left override */
 	{BYTES("\xe2\x80\x8b"), "\\E2\\80\\8B", true},	/* zero-width space */
 	{BYTES("\xe2\x81\xa6"), "\\E2\\81\\A6", true},	/* isolate */
+	{BYTES("\xd8\x9c"), "\\D8\\9C", true},	/* Arabic letter mark */
 	{BYTES("\xef\xbb\xbf"), "\\EF\\BB\\BF", true},	/* byte order mark */
 	{BYTES("\xe2\x82\xac"), "\xe2\x82\xac", true},	/* euro */
 	{BYTES("\xf0\x9f\x94\x91"), "\xf0\x9f\x94\x91", true},
