@@ -13,24 +13,46 @@
 
 #include "pgcp.h"
 
-text *
-pgcp_text_from_utf8(const char *utf8)
+static char *
+escape_bytes(const char *bytes)
 {
 	StringInfoData escaped;
 
-	if (GetDatabaseEncoding() == PG_UTF8 &&
-		pg_verify_mbstr(PG_UTF8, utf8, strlen(utf8), true))
-		return cstring_to_text(utf8);
-
 	initStringInfo(&escaped);
-	for (const char *p = utf8; *p; p++)
+	for (const char *p = bytes; *p; p++)
 	{
 		if (IS_HIGHBIT_SET(*p))
 			appendStringInfo(&escaped, "\\%02X", (unsigned char) *p);
 		else
 			appendStringInfoChar(&escaped, *p);
 	}
-	return cstring_to_text_with_len(escaped.data, escaped.len);
+	return escaped.data;
+}
+
+text *
+pgcp_text_from_utf8(const char *utf8)
+{
+	if (GetDatabaseEncoding() == PG_UTF8 &&
+		pg_verify_mbstr(PG_UTF8, utf8, strlen(utf8), true))
+		return cstring_to_text(utf8);
+	return cstring_to_text(escape_bytes(utf8));
+}
+
+/*
+ * A name of a role or a database.  It is in the encoding of the database it
+ * was made in, or in none at all if a client made it up: as it is, if it can
+ * be text here.
+ */
+Name
+pgcp_name_from_bytes(const char *bytes)
+{
+	Name		name = palloc0(sizeof(NameData));
+
+	if (pg_verify_mbstr(GetDatabaseEncoding(), bytes, strlen(bytes), true))
+		strlcpy(NameStr(*name), bytes, NAMEDATALEN);
+	else
+		pgcp_copy_utf8(NameStr(*name), escape_bytes(bytes), NAMEDATALEN);
+	return name;
 }
 
 /* Copies UTF-8 into a buffer of fixed size, cut with "..." if need be. */

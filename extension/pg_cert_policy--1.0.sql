@@ -464,7 +464,7 @@ WITH RECURSIVE membership AS (
 )
 SELECT h.line_number, h.type, h.database, h.user_name, h.address,
        h.auth_method, h.options, h.error,
-       h.type IN ('host', 'hostssl', 'hostnogssenc') AS can_carry,
+       h.type OPERATOR(pg_catalog.=) ANY (ARRAY['host', 'hostssl', 'hostnogssenc']) AS can_carry,
        h.auth_method OPERATOR(pg_catalog.=) 'cert'
          OR 'clientcert=verify-ca' OPERATOR(pg_catalog.=) ANY (o.options)
          OR 'clientcert=verify-full' OPERATOR(pg_catalog.=) ANY (o.options) AS requires,
@@ -484,7 +484,8 @@ FROM pg_catalog.pg_hba_file_rules AS h
        FROM pg_catalog.pg_roles AS r
             CROSS JOIN LATERAL pg_catalog.unnest(h.user_name) AS u(name)
             LEFT JOIN LATERAL (
-              SELECT f.kind, f.name FROM pg_cert_policy_for(r.rolname, '') AS f
+              -- of exactly these types, so that no other function fits better
+              SELECT f.kind, f.name FROM pg_cert_policy_for(r.rolname, ''::pg_catalog.name) AS f
               WHERE f.policy OPERATOR(pg_catalog.<>) 'exempt' OR f.policy IS NULL
               UNION ALL
               SELECT d.kind, d.name FROM pg_cert_policies() AS d

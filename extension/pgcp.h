@@ -48,6 +48,7 @@ extern void pgcp_free_verdict(void *verdict);
 
 /* encoding.c: UTF-8 from outside, as the database can show it */
 extern text *pgcp_text_from_utf8(const char *utf8);
+extern Name pgcp_name_from_bytes(const char *bytes);
 extern void pgcp_copy_utf8(char *buffer, const char *utf8, size_t size);
 extern text *pgcp_hex_text(const unsigned char *bytes, size_t len);
 

@@ -147,8 +147,8 @@ pg_cert_policy_rejections(PG_FUNCTION_ARGS)
 		bool		nulls[10] = {false};
 
 		values[0] = TimestampTzGetDatum(entry->at);
-		values[1] = CStringGetDatum(entry->role);
-		values[2] = CStringGetDatum(entry->database);
+		values[1] = NameGetDatum(pgcp_name_from_bytes(entry->role));
+		values[2] = NameGetDatum(pgcp_name_from_bytes(entry->database));
 		nulls[2] = (entry->database[0] == '\0');
 		nulls[3] = (entry->address[0] == '\0');
 		if (!nulls[3])
