@@ -128,12 +128,13 @@ pgcp_session_judge(const PgcpSession *session, PgcpVerifier *verifier)
 List *
 pgcp_recheck_sessions(void)
 {
-	PgcpVerifier *verifier = pgcp_verifier_new();
+	PgcpVerifier *verifier;
 	List	   *ended = NIL;
 	ListCell   *cell;
 
 	if (pgcp_setting_enforce() == PGCP_ENFORCE_OFF)
 		return NIL;
+	verifier = pgcp_verifier_new();
 	foreach(cell, pgcp_sessions_copy(true))
 	{
 		PgcpSession *session = (PgcpSession *) lfirst(cell);

@@ -29,6 +29,9 @@
 /* Clocks get set: look at least this often. */
 #define MAX_SLEEP 3600
 
+/* How soon to look again after an error. */
+#define SECONDS_TO_RETRY 60
+
 PGDLLEXPORT void pgcp_watchdog_main(Datum arg);
 
 static void
@@ -51,7 +54,10 @@ look(bool recheck, int64 *next_at)
 	CommitTransactionCommand();
 }
 
-/* As look(), but an error is logged and survived: the others still count. */
+/*
+ * As look(), but an error is logged and survived: the others still count, and
+ * soon get another look.
+ */
 static void
 look_safely(bool recheck, int64 *next_at)
 {
@@ -69,6 +75,7 @@ look_safely(bool recheck, int64 *next_at)
 		AbortCurrentTransaction();
 		FlushErrorState();
 		RESUME_INTERRUPTS();
+		*next_at = Min(*next_at, (int64) time(NULL) + SECONDS_TO_RETRY);
 	}
 	PG_END_TRY();
 }
