@@ -47,7 +47,8 @@ sandbox_open()
 		--exclude='*.o' --exclude='*.bc' --exclude='*.a' --exclude='*.so' \
 		--exclude='./tmp_check*' --exclude='./results' \
 		--exclude='./regression.*' --exclude='./client/build*' \
-		--exclude='./client/pgcertsel' --exclude='./*/test/run_*' . |
+		--exclude='./client/pgcertsel' --exclude='./*/test/run_*' \
+		--exclude=./dist . |
 		tar -C "$sandbox/src" -xf - --no-same-owner || return 1
 	if [ -n "$sandbox_user" ]; then
 		chown -R "$sandbox_user:$(id -gn "$sandbox_user")" "$sandbox"
