@@ -11,6 +11,7 @@
 
 #include "bundle.h"
 #include "choice.h"
+#include "engine_key.h"
 #include "source_scan.h"
 #include "unpack.h"
 
@@ -173,12 +174,6 @@ pool_add_certificate(const pgcs_selector *sel, PgcsPool *pool,
 	return ok;
 }
 
-static bool
-is_engine_key(const char *key)
-{
-	return key[0] != '/' && strchr(key, ':') != NULL;
-}
-
 /* A PKCS#12 file brings its key along. */
 static bool
 add_pkcs12(const pgcs_selector *sel, pgcs_bundle *bundle, const PgcsFile *file,
@@ -225,7 +220,7 @@ add_pair(pgcs_selector *sel, pgcs_bundle *bundle, const PgcsSource *source)
 	identity = pgcs_identity_new(cert, source->key);
 	if (identity == NULL)
 		goto out;
-	if (is_engine_key(source->key))
+	if (pgcs_is_engine_key(source->key))
 		pgcs_identity_set_engine_key(identity);
 	else
 	{

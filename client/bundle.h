@@ -27,6 +27,8 @@ struct pgcs_identity
 {
 	char	   *cert_path;
 	char	   *key_path;
+	char	   *key_shown;		/* without the PIN of an engine's key, if that
+								 * has one; else NULL */
 	char	   *password;		/* NULL if none is needed or known */
 	bool		key_encrypted;
 	bool		key_verified;	/* opened, and belongs to the certificate */

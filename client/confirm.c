@@ -24,9 +24,29 @@ typedef enum Proof
 	REJECTED,
 	NOT_ASKED,					/* no TLS, or no certificate wanted */
 	REPLACED,					/* libpq sent another certificate, or none */
+	NOT_LOADED,					/* libpq could not load the key */
 	NO_ANSWER,					/* the server could not be reached */
 	NO_MEMORY,
 } Proof;
+
+/* Does the host ask for a certificate, or get beyond that, without one? */
+static bool
+is_there(const PgcsTarget *target, const PQconninfoOption *options, int timeout_ms)
+{
+	char	   *conninfo = pgcs_target_conninfo(target, options, NULL, NULL, NULL);
+	PgcsHandshake handshake;
+	bool		there = false;
+
+	if (conninfo != NULL && pgcs_handshake_start(&handshake, conninfo))
+	{
+		pgcs_handshake_run(&handshake, timeout_ms);
+		there = handshake.state == PGCS_HANDSHAKE_DONE ||
+			(handshake.ssl != NULL && pgcs_handshake_was_asked(&handshake));
+		pgcs_handshake_end(&handshake);
+	}
+	pgcs_secret_free(conninfo);
+	return there;
+}
 
 /* One candidate before one host; *words says why it was not accepted. */
 static Proof
@@ -81,10 +101,18 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 			break;
 	}
 	pgcs_handshake_end(&handshake);
+
+	/* what a file holds was loaded before; an engine's key libpq alone can */
+	if (proof == NO_ANSWER && identity->key_by_engine &&
+		is_there(target, options, timeout_ms))
+		proof = NOT_LOADED;
 	return proof;
 }
 
-/* The candidate before every host.  REJECTED by one is enough. */
+/*
+ * The candidate before every host.  REJECTED, with a reason added, by one is
+ * enough, and so is a key that libpq cannot load.
+ */
 static Proof
 try_candidate(pgcs_selector *sel, pgcs_candidate *candidate,
 			  const PgcsTarget *targets, size_t n, const PQconninfoOption *options)
@@ -101,10 +129,16 @@ try_candidate(pgcs_selector *sel, pgcs_candidate *candidate,
 			pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "refused-by-server",
 							 NULL, "%s refused it: %s", targets[i].label,
 							 words != NULL ? words : "no reason given");
+		else if (proof == NOT_LOADED)
+			pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "key-unusable",
+							 NULL, "libpq cannot load the key: %s",
+							 words != NULL ? words : "no reason given");
 		else if (proof == NO_ANSWER && sum != ACCEPTED)
 			pgcs_fail(sel, PGCS_UNREACHABLE, "could not confirm with %s: %s",
 					  targets[i].label, words != NULL ? words : "no reason given");
 		free(words);
+		if (proof == NOT_LOADED)
+			proof = REJECTED;
 		if (proof == REJECTED || proof == REPLACED || proof == NO_MEMORY)
 			return proof;
 		if (proof == ACCEPTED || sum == NOT_ASKED)
@@ -148,6 +182,7 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 	for (;;)
 	{
 		pgcs_candidate *candidate;
+		Proof		proof;
 
 		if (!is_worth_trying(choice))
 			break;
@@ -178,7 +213,8 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 				goto out;
 		}
 		tries++;
-		switch (try_candidate(sel, candidate, targets, n, options))
+		proof = try_candidate(sel, candidate, targets, n, options);
+		switch (proof)
 		{
 			case REPLACED:
 				result = pgcs_fail(sel, PGCS_CHANGED,
@@ -191,6 +227,7 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 								 "the server's TLS accepted it");
 				break;
 			case REJECTED:
+			case NOT_LOADED:
 			case NOT_ASKED:
 				break;
 			case NO_ANSWER:
@@ -206,7 +243,7 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 			goto out;
 		}
 		pgcs_candidate_conclude(candidate);
-		if (!pgcs_reasons_have(&candidate->reasons, "refused-by-server"))
+		if (proof != REJECTED)
 			break;
 		pgcs_rank(choice->candidates, choice->n_candidates);
 	}

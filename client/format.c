@@ -86,7 +86,8 @@ collect(Settings *settings, const PQconninfoOption *defaults,
 	settings_put(settings, defaults, "sslcert",
 				 identity != NULL ? identity->cert_path : PGCS_NOTHING);
 	if (identity != NULL)
-		settings_put(settings, defaults, "sslkey", identity->key_path);
+		settings_put(settings, defaults, "sslkey", (flags & PGCS_SHOW_PASSWORD)
+					 ? identity->key_path : pgcs_identity_key_path(identity));
 	if (identity != NULL && identity->password != NULL &&
 		(flags & PGCS_SHOW_PASSWORD))
 		settings_put(settings, defaults, "sslpassword", identity->password);

@@ -90,7 +90,7 @@ add_candidate(PgcertBuf *buf, const pgcs_candidate *candidate)
 					  verdict_word(candidate->verdict));
 	pgcs_json_path(buf, "sslcert", identity->cert_path);
 	pgcert_buf_text(buf, ", ");
-	pgcs_json_path(buf, "sslkey", identity->key_path);
+	pgcs_json_path(buf, "sslkey", pgcs_identity_key_path(identity));
 	pgcert_buf_text(buf, ",\n     \"subject\": ");
 	pgcs_json_string(buf, identity->subject);
 	pgcert_buf_text(buf, ", \"issuer\": ");
@@ -118,24 +118,27 @@ pgcs_format_json(PgcertBuf *buf, const pgcs_choice *choice, const char *error,
 				 bool show_password)
 {
 	bool		found = choice != NULL && choice->winner != NULL;
+	const pgcs_identity *winner = found ? choice->winner->identity : NULL;
+	const char *key = NULL;
+
+	if (found)
+		key = show_password ? winner->key_path : pgcs_identity_key_path(winner);
 
 	pgcert_buf_printf(buf, "{\n  \"status\": \"%s\",\n  \"text\": ",
 					  status_word(choice));
 	pgcs_json_string(buf, choice != NULL ? choice->text : error);
 	pgcert_buf_printf(buf, ",\n  \"certain\": %s,\n  ",
 					  found && pgcs_choice_is_certain(choice) ? "true" : "false");
-	pgcs_json_path(buf, "sslcert",
-				   found ? choice->winner->identity->cert_path : PGCS_NOTHING);
+	pgcs_json_path(buf, "sslcert", found ? winner->cert_path : PGCS_NOTHING);
 	pgcert_buf_text(buf, ",\n  ");
-	pgcs_json_path(buf, "sslkey",
-				   found ? choice->winner->identity->key_path : NULL);
-	if (found && show_password && choice->winner->identity->password != NULL)
+	pgcs_json_path(buf, "sslkey", key);
+	if (found && show_password && winner->password != NULL)
 	{
 		pgcert_buf_text(buf, ",\n  ");
-		pgcs_json_path(buf, "sslpassword", choice->winner->identity->password);
+		pgcs_json_path(buf, "sslpassword", winner->password);
 	}
 	pgcert_buf_printf(buf, ",\n  \"password_needed\": %s,\n  \"candidates\": [",
-					  found && choice->winner->identity->key_encrypted
+					  found && (winner->key_encrypted || winner->key_shown != NULL)
 					  ? "true" : "false");
 	for (size_t i = 0; choice != NULL && i < choice->n_candidates; i++)
 	{

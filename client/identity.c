@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include "bundle.h"
+#include "engine_key.h"
 #include "name.h"
 
 /* "DNS:a, URI:b", or "". */
@@ -42,7 +43,8 @@ pgcs_identity_free(pgcs_identity *identity)
 	if (identity == NULL)
 		return;
 	free(identity->cert_path);
-	free(identity->key_path);
+	pgcs_secret_free(identity->key_path);
+	free(identity->key_shown);
 	free(identity->pkcs12_path);
 	pgcs_secret_free(identity->password);
 	X509_free(identity->leaf);
@@ -143,8 +145,11 @@ pgcs_identity_copy(const pgcs_identity *identity, const char *cert_path)
 		copy->password = strdup(identity->password);
 	if (identity->pkcs12_path != NULL)
 		copy->pkcs12_path = strdup(identity->pkcs12_path);
+	if (identity->key_shown != NULL)
+		copy->key_shown = strdup(identity->key_shown);
 	if ((identity->password != NULL && copy->password == NULL) ||
-		(identity->pkcs12_path != NULL && copy->pkcs12_path == NULL))
+		(identity->pkcs12_path != NULL && copy->pkcs12_path == NULL) ||
+		(identity->key_shown != NULL && copy->key_shown == NULL))
 	{
 		pgcs_identity_free(copy);
 		return NULL;
@@ -156,6 +161,14 @@ void
 pgcs_identity_set_engine_key(pgcs_identity *identity)
 {
 	identity->key_by_engine = true;
+	identity->key_shown = pgcs_engine_key_shown(identity->key_path);
+	if (identity->key_shown == NULL)
+		identity->reasons.failed = true;
+	else if (strcmp(identity->key_shown, identity->key_path) == 0)
+	{
+		free(identity->key_shown);
+		identity->key_shown = NULL;
+	}
 	pgcs_reasons_add(&identity->reasons, PGCS_DOUBT, "key-unverified", NULL,
 					 "key is held by an engine, so only libpq can tell whether it belongs to the certificate");
 }
@@ -272,7 +285,8 @@ pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx)
 	int			which;
 
 	check_path(identity, identity->cert_path, "sslcert");
-	check_path(identity, identity->key_path, "sslkey");
+	if (!identity->key_by_engine)
+		check_path(identity, identity->key_path, "sslkey");
 	if (!identity->key_by_engine && strchr(identity->key_path, ':') != NULL)
 	{
 		pgcs_reasons_add(&identity->reasons, PGCS_FATAL, "key-path-colon",
@@ -310,7 +324,7 @@ pgcs_identity_cert_path(const pgcs_identity *identity)
 const char *
 pgcs_identity_key_path(const pgcs_identity *identity)
 {
-	return identity->key_path;
+	return identity->key_shown != NULL ? identity->key_shown : identity->key_path;
 }
 
 const char *

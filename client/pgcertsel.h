@@ -114,8 +114,8 @@ extern int	pgcs_add_file(pgcs_selector *sel, const char *path);
  * One certificate file with its key file.  key may be the same file; NULL
  * means that the key is to be found by its public key, in cert itself or
  * among the other sources.  password may be NULL.  A key that no file has
- * and that holds a colon is taken as libpq takes it, "engine:id", and passed
- * through.
+ * and that holds a colon, before any slash or comma, is taken as libpq takes
+ * it, "engine:id", and passed through.
  */
 extern int	pgcs_add_pair(pgcs_selector *sel, const char *cert,
 						  const char *key, const char *password);
@@ -124,7 +124,8 @@ extern int	pgcs_add_pair(pgcs_selector *sel, const char *cert,
  * Comma lists, same positions belonging together: "a.crt,b.crt",
  * "a.key,b.key", ",secret" (an empty password: the key is not encrypted).
  * keys and passwords may be NULL or "".  An existing whole path is one path
- * even if it has commas, and with a single key the password is never split.
+ * even if it has commas, so is an engine's key with a single certificate, and
+ * with a single key the password is never split.
  * PGCS_INVALID if the numbers do not fit, for example
  * "could not match 3 sslpassword to 2 sslkey values".
  */
@@ -264,6 +265,11 @@ extern const pgcs_reason *pgcs_bundle_problem(const pgcs_bundle *bundle,
 
 /* Everything below lives as long as the bundle. */
 extern const char *pgcs_identity_cert_path(const pgcs_identity *identity);
+
+/*
+ * Of an engine's key as it may be shown: the PIN of a PKCS#11 URI is left
+ * out, and is in pgcs_choice_key_path() alone.
+ */
 extern const char *pgcs_identity_key_path(const pgcs_identity *identity);
 extern const char *pgcs_identity_subject(const pgcs_identity *identity);
 extern const char *pgcs_identity_issuer(const pgcs_identity *identity);
@@ -527,7 +533,7 @@ typedef enum pgcs_format_kind
 	PGCS_FORMAT_SERVICE = 4		/* a section of a service file */
 } pgcs_format_kind;
 
-#define PGCS_SHOW_PASSWORD 1	/* write passwords into the text */
+#define PGCS_SHOW_PASSWORD 1	/* write passwords and PINs into the text */
 
 /*
  * The choice, quoted so that libpq reads back the same bytes.  With keywords

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "engine_key.h"
 #include "selector.h"
 
 /* MAXPGPATH etc. do not matter here: the values are libpq's own. */
@@ -46,8 +47,13 @@ char *
 pgcs_libpq_words(const char *message)
 {
 	PgcertBuf	buf = PGCERT_BUF_INIT;
-	size_t		len = strlen(message);
+	char	   *shown = pgcs_words_without_pin(message);
+	size_t		len;
 
+	if (shown == NULL)
+		return NULL;
+	message = shown;
+	len = strlen(message);
 	while (len > 0 && (message[len - 1] == '\n' || message[len - 1] == ' '))
 		len--;
 	pgcert_buf_text(&buf, "");
@@ -64,6 +70,7 @@ pgcs_libpq_words(const char *message)
 		pgcert_buf_escaped(&buf, message + i, line);
 		i += line + 1;
 	}
+	pgcs_secret_free(shown);
 	return pgcert_buf_take(&buf);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine_key.h"
 #include "selector.h"
 
 typedef struct List
@@ -62,6 +63,14 @@ is_whole_path(const char *text)
 	return text != NULL && text[0] != '\0' && stat(text, &st) == 0;
 }
 
+/* A URI may hold commas, too; of several in a list they are written %2C. */
+static bool
+is_whole_key(const char *text, const List *certs)
+{
+	return is_whole_path(text) ||
+		(certs->n == 1 && text != NULL && pgcs_is_engine_key(text));
+}
+
 /*
  * A key that no file has and that holds a colon is libpq's "engine:id",
  * which must not be made a path.
@@ -71,7 +80,7 @@ key_path(pgcs_selector *sel, const char *key)
 {
 	struct stat st;
 
-	if (key[0] != '/' && strchr(key, ':') != NULL && stat(key, &st) != 0)
+	if (pgcs_is_engine_key(key) && stat(key, &st) != 0)
 	{
 		char	   *copy = strdup(key);
 
@@ -132,7 +141,7 @@ pgcs_add_lists(pgcs_selector *sel, const char *certs, const char *keys,
 
 	pgcs_clear_error(sel);
 	if (!list_split(&cert_list, certs, is_whole_path(certs)) ||
-		!list_split(&key_list, keys, is_whole_path(keys)) ||
+		!list_split(&key_list, keys, is_whole_key(keys, &cert_list)) ||
 		!list_split(&password_list, passwords, key_list.n <= 1))
 	{
 		result = pgcs_fail_memory(sel);

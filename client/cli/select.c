@@ -33,6 +33,12 @@ print_nothing(Options *options)
 	pgcs_text_free(text);
 }
 
+static bool
+has_pin(const char *key)
+{
+	return key != NULL && strstr(key, "pin-value=") != NULL;
+}
+
 static int
 print_choice(Options *options, const Chosen *chosen)
 {
@@ -53,6 +59,8 @@ print_choice(Options *options, const Chosen *chosen)
 	pgcs_text_free(text);
 	if (!options->show_password && pgcs_choice_password(chosen->choice) != NULL)
 		say("the key needs its password, which is not printed: use \"pgcertsel exec\", or --show-password");
+	else if (!options->show_password && has_pin(pgcs_choice_key_path(chosen->choice)))
+		say("the key's PIN is not printed: name a file in its URI (pin-source=file:PATH), use \"pgcertsel exec\", or --show-password");
 	if (!options->show_password && options->full &&
 		options_value(options->parsed, "password") != NULL)
 		say("the connection's password is not printed either");
