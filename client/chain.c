@@ -13,6 +13,7 @@
 
 #include "choice.h"
 #include "name.h"
+#include "source_file.h"
 
 bool
 pgcs_error_is_missing_issuer(int error)
@@ -45,8 +46,10 @@ pgcs_verify(const PgcsVerify *request, PgcsVerification *result)
 	X509_VERIFY_PARAM *param;
 	X509	   *cert;
 	bool		ok = false;
+	bool		no_memory = false;
 	int			verified;
 
+	ERR_clear_error();
 	*result = (PgcsVerification) {.error = X509_V_ERR_UNSPECIFIED};
 	if (request->anchors == NULL)
 		empty = X509_STORE_new();
@@ -90,8 +93,12 @@ pgcs_verify(const PgcsVerify *request, PgcsVerification *result)
 out:
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(empty);
-	ERR_clear_error();
-	return ok;
+
+	/* a signature that could not be checked for want of it is not wrong */
+	pgcs_openssl_forget(&no_memory);
+	if (no_memory && ok)
+		pgcs_verification_free(result);
+	return ok && !no_memory;
 }
 
 void
@@ -120,7 +127,13 @@ pgcs_sent_chain(const pgcs_bundle *bundle, const pgcs_identity *identity)
 			X509_STORE_CTX_init(ctx, bundle->roots, identity->leaf, NULL) != 1)
 			goto out;
 		(void) X509_verify_cert(ctx);
+		if (X509_STORE_CTX_get_error(ctx) == X509_V_ERR_OUT_OF_MEM)
+			goto out;
 		sent = X509_STORE_CTX_get1_chain(ctx);
+
+		/* without memory it may not even have come to the leaf */
+		if (sk_X509_num(sent) == 0)
+			goto fail;
 		goto out;
 	}
 	sent = sk_X509_new_null();

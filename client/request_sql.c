@@ -16,6 +16,7 @@
 #include "name.h"
 #include "request.h"
 #include "selector.h"
+#include "source_file.h"
 
 /* No CA list that TLS can carry is larger, nor is its SQL form. */
 #define MAX_ROWS 100000
@@ -53,6 +54,7 @@ add_row(pgcs_selector *sel, PgcsHost *host, const PGresult *result, int row,
 	X509_NAME  *name = NULL;
 	unsigned char *der;
 	size_t		len;
+	bool		no_memory = false;
 	bool		added;
 
 	if (der_column >= 0 && !PQgetisnull(result, row, der_column))
@@ -70,8 +72,11 @@ add_row(pgcs_selector *sel, PgcsHost *host, const PGresult *result, int row,
 		name = pgcert_name_parse(PQgetvalue(result, row, name_column),
 								 (size_t) PQgetlength(result, row, name_column),
 								 &error);
+		no_memory = name == NULL && pgcert_error_is_no_memory(&error);
 	}
-	ERR_clear_error();
+	pgcs_openssl_forget(&no_memory);
+	if (name == NULL && no_memory)
+		return pgcs_fail_memory(sel);
 	if (name == NULL)
 		return pgcs_fail(sel, PGCS_INVALID,
 						 "row %d of the result holds no CA name", row + 1);
@@ -215,12 +220,15 @@ add_certificates(pgcs_selector *sel, PgcsHost *host, const PGresult *result)
 		size_t		len = (size_t) PQgetlength(result, row, column);
 		const unsigned char *p = (const unsigned char *) PQgetvalue(result, row, column);
 		X509	   *cert;
+		bool		no_memory = false;
 		bool		added;
 
 		if (PQgetisnull(result, row, column))
 			continue;
 		cert = d2i_X509(NULL, &p, (long) len);
-		ERR_clear_error();
+		pgcs_openssl_forget(&no_memory);
+		if (cert == NULL && no_memory)
+			return pgcs_fail_memory(sel);
 		if (cert == NULL)
 			return pgcs_fail(sel, PGCS_INVALID,
 							 "row %d of pg_trusted_cas holds no certificate", row + 1);
