@@ -108,7 +108,7 @@ make_root()
 	exec 9>"$tar.lock"
 	flock -w 900 9 || return 1
 	if [ ! -s "$tar" ]; then
-		mmdebstrap --mode=root --variant=apt --quiet \
+		mmdebstrap --mode=root --variant=apt --format=tar --quiet \
 			--dpkgopt=force-unsafe-io "$suite" "$tar.new" "${lines[@]}" \
 			>/dev/null || return 1
 		mv "$tar.new" "$tar"

@@ -70,7 +70,7 @@ main()
 	cp -R /packages/src /home/builder/src
 	chown -R builder: /home/builder/src
 	find / -xdev -path /home -prune -o -type f -print | sort >/tmp/before
-	check "a user: make" user make -s with_llvm=no "PG_CONFIG=$pg_config" || exit 1
+	check "a user: make" user make -s "-j$(nproc)" with_llvm=no "PG_CONFIG=$pg_config" || exit 1
 	check "root: make install" make -s -C /home/builder/src with_llvm=no "PG_CONFIG=$pg_config" install
 	check "the user: make installcheck" user env "PROVE_TESTS=$(tests)" \
 		make -s installcheck with_llvm=no "PG_CONFIG=$pg_config"
