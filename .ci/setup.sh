@@ -74,6 +74,8 @@ look()
 	# a KDC, for logins over connections that GSSAPI encrypts
 	wish krb5-kdc		system_program krb5kdc
 	wish krb5-admin-server system_program kadmin.local
+	wish pgbouncer		system_program pgbouncer
+	wish python3-psycopg2	python3 -c "import psycopg2"
 }
 
 # need PACKAGE WORDS TEST...: notes the package unless the test succeeds.

@@ -8,11 +8,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use CertPolicy::Client qw(compile folder program run run_with slurp write_file);
+use CertPolicy::Client qw(compile folder run run_with slurp write_file);
 use CertPolicy::PKI;
+use CertPolicy::Pooler;
 use CertPolicy::Server;
 use IO::Socket::INET;
-use POSIX qw(WNOHANG);
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -257,12 +257,11 @@ foreach my $case ([ 'says nothing', '', 0 ], [ 'stops after accepting TLS', 'S',
 
 SKIP:
 {
-	my $pgbouncer = program('pgbouncer');
-
-	skip 'pgbouncer is not there', 15 unless $pgbouncer;
+	skip 'pgbouncer is not there (Debian: pgbouncer)', 15 unless CertPolicy::Pooler::there();
 	foreach my $mode (qw(allow verify-ca))
 	{
-		my ($pid, $at) = start_pgbouncer($pgbouncer, $mode);
+		my $pooler = start_pgbouncer($mode);
+		my $at = $pooler->port;
 		my $via = "host=localhost hostaddr=127.0.0.1 port=$at user=alice dbname=postgres sslmode=require";
 
 		foreach my $tls ('TLSv1.2', 'TLSv1.3')
@@ -291,35 +290,24 @@ SKIP:
 			$got = run('psql', '-XAtqd', "$via sslcert=/dev/null/none", '-c', 'select 1');
 			isnt($got->{status}, 0, 'which it does not let in without a certificate');
 		}
-		kill 'KILL', $pid;
-		waitpid $pid, 0;
+		$pooler->stop;
 	}
 }
 
 # A pooler in front of the server, which it reaches over the Unix socket.
 sub start_pgbouncer
 {
-	my ($program, $mode) = @_;
+	my ($mode) = @_;
 	my $dir = $pki->dir . "/pgbouncer-$mode";
 
 	mkdir $dir or die $!;
 	write_file("$dir/users", qq("alice" ""\n));
-	for (1 .. 5)
-	{
-		my $reserve = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
-		my $at = $reserve->sockport;
-
-		close $reserve;
-		write_file("$dir/ini", <<"INI");
+	return CertPolicy::Pooler->new($dir, <<"INI");
 [databases]
 postgres = host=${\($srv->node->host)} port=$port dbname=postgres user=postgres
 [pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = $at
-unix_socket_dir =
 auth_type = trust
 auth_file = $dir/users
-logfile = $dir/log
 ignore_startup_parameters = extra_float_digits
 client_tls_sslmode = $mode
 client_tls_key_file = $server_cert->{key}
@@ -327,22 +315,6 @@ client_tls_cert_file = $server_cert->{chain}
 client_tls_ca_file = $ca1->{cert}
 client_tls_protocols = all
 INI
-		my $pid = fork() // die "could not fork: $!";
-		if ($pid == 0)
-		{
-			open STDERR, '>', '/dev/null';
-			exec $program, '-q', "$dir/ini" or POSIX::_exit(1);
-		}
-		for (1 .. 500)
-		{
-			last if waitpid($pid, WNOHANG) == $pid;
-			return ($pid, $at) if IO::Socket::INET->new(PeerAddr => "127.0.0.1:$at");
-			usleep(10_000);
-		}
-		kill 'KILL', $pid;
-		waitpid $pid, 0;
-	}
-	die 'could not start pgbouncer: ' . slurp("$dir/log");
 }
 
 $srv->stop;
