@@ -67,7 +67,9 @@ done_testing();
 sub lacks
 {
 	my ($program, $least) = split ' ', shift;
-	my $version = $program eq 'OpenSSL' ? `openssl version` : `psql --version`;
+	my %ask = (OpenSSL => 'openssl version', PostgreSQL => 'psql --version',
+		psycopg2 => "python3 -c 'import psycopg2; print(psycopg2.__version__)' 2>/dev/null");
+	my $version = `$ask{$program}`;
 
 	return $version =~ /(\d+)/ && $1 >= $least ? '' : "needs $program $least";
 }
@@ -80,6 +82,7 @@ sub run_block
 	my %do = (
 		setup => sub { end_world(); setup($block->{body}) },
 		on => sub { $world->{on} = $block->{body} },
+		replay => \&replay,
 		file => sub { spit(here($block->{argument}), here("$block->{body}\n")) },
 		conf => sub { conf($block) },
 		hba => sub { server()->hba($local, split /\n/, $block->{body}); server()->reload },
@@ -402,47 +405,90 @@ sub setup_troubles
 	return;
 }
 
-# db1 to db3, which know each other's names and trust the CA "Clients 2026"; "Clients
-# 2027" is there to follow it.  The roles monitor and shop have certificates of
-# the first; shop has one of the second in new/.  db1 to db3 are services too.
+# A fleet: db1, its standby db2, and db3, which subscribes to the publication
+# "orders" of db1.  All trust the CA "Clients 2026"; "Clients 2027" is there to follow it.
+# certs/NAME.pem are certificates and keys of the first, new/NAME.pem of the
+# second.  db1 to db3 are services too.
 sub setup_fleet
 {
 	my $pki = CertPolicy::PKI->new("$world->{folder}/.pki");
 	my $servers = $pki->root('servers', subject => '/O=Example/CN=Servers');
 	my %ca = map { $_ => $pki->root($_, subject => "/O=Example/CN=Clients $_") } 2026, 2027;
-	my $services = '';
+	my (%conninfo, $services);
 
 	$world->{pki} = $pki;
 	delete $world->{env}{PGHOSTADDR};
-	mkdir "$world->{folder}/$_" foreach qw(ca certs db1 db2 db3);
+	mkdir "$world->{folder}/$_" foreach qw(ca certs new db1 db2 db3);
 	foreach my $year (sort keys %ca)
 	{
 		spit("ca/$year.$_", slurp($ca{$year}{ $_ eq 'crt' ? 'cert' : $_ })) foreach qw(crt key);
 	}
 	spit('ca/servers.crt', slurp($servers->{cert}));
-	make_leaf($_, issuer => $ca{2026}) foreach qw(monitor shop pooler);
-	make_leaf('shop-2027', issuer => $ca{2027}, subject => '/CN=shop');
-	foreach my $name (qw(db1 db2 db3))
+	foreach my $name (qw(monitor shop standby subscriber pooler))
+	{
+		make_pem("certs/$name", make_leaf("$name-2026", issuer => $ca{2026}, subject => "/CN=$name"));
+		make_pem("new/$name", make_leaf("$name-2027", issuer => $ca{2027}, subject => "/CN=$name"));
+	}
+	rename "$world->{folder}/new/pooler.pem", "$world->{folder}/certs/pooler.pem";
+	unlink grep { !/shop-2026/ } glob "$world->{folder}/certs/*.{crt,key}";
+
+	my @hba = ($local, 'local replication all peer map=me', 'hostssl all,replication all 127.0.0.1/32 trust clientcert=verify-ca');
+	my $server_cert = sub {
+		return $pki->server($servers, name => $_[0], subject => "/CN=$_[0].example.com", san => "DNS:$_[0].example.com,DNS:localhost");
+	};
+	foreach my $name (qw(db1 db3))
 	{
 		spit("$name/clients.crt", slurp($ca{2026}{cert}));
-		my $srv = new_server(
-			$name,
-			pki => $pki,
-			ca_file => "$world->{folder}/$name/clients.crt",
-			server_cert => $pki->server($servers, name => $name,
-				subject => "/CN=$name.example.com", san => "DNS:$name.example.com"),
-			hba => [ $local, 'hostssl all all 127.0.0.1/32 trust clientcert=verify-ca' ]);
-
-		$srv->sql($_) foreach 'create extension pg_cert_policy', 'create role shop login',
-		  'create role monitor login in role pg_monitor',
-		  'grant execute on function pg_reload_conf() to monitor';
-		$services .= "[$name]\nhost=$name.example.com\nhostaddr=127.0.0.1\nport=" . $srv->port
-		  . "\ndbname=postgres\nuser=monitor\nsslmode=verify-full\nsslrootcert=ca/servers.crt\n"
-		  . "sslcert=certs/monitor.crt\nsslkey=certs/monitor.key\n\n";
+		new_server($name, pki => $pki, ca_file => "$world->{folder}/$name/clients.crt",
+			server_cert => $server_cert->($name), hba => \@hba, init => { allows_streaming => 'logical' },
+			conf => "wal_retrieve_retry_interval = 100ms\n");
 	}
+	my ($primary, $subscriber) = @{ $world->{servers} }{qw(db1 db3)};
+	foreach my $srv ($primary, $subscriber)
+	{
+		$srv->sql($_) foreach 'create extension pg_cert_policy', 'create role shop login',
+		  'create role monitor login in role pg_monitor', 'create table orders (id int primary key)',
+		  'grant execute on function pg_reload_conf(), pg_stat_cert_policy_reset() to monitor';
+	}
+	$primary->sql($_) foreach 'create role standby login replication', 'create role subscriber login replication',
+	  'grant select on orders to subscriber', 'create publication orders for table orders';
+	foreach my $name (qw(standby subscriber))
+	{
+		$conninfo{$name} = { user => $name, cert => { map { $_ => "$world->{folder}/certs/$name.pem" } qw(chain key) } };
+	}
+	spit('db2/clients.crt', slurp($ca{2026}{cert}));
+	$world->{servers}{db2} = $primary->standby("docs${n_worlds}_standby", %{ $conninfo{standby} },
+		server_cert => $server_cert->('db2'), ca_file => "$world->{folder}/db2/clients.crt");
+	my $to_primary = $primary->conninfo(%{ $conninfo{subscriber} });
+	$subscriber->sql("create subscription orders connection \$\$$to_primary\$\$ publication orders");
+
+	$services .= "[$_]\nhost=$_.example.com\nhostaddr=127.0.0.1\nport=" . $world->{servers}{$_}->port
+	  . "\ndbname=postgres\nuser=monitor\nsslmode=verify-full\nsslrootcert=ca/servers.crt\n"
+	  . "sslcert=certs/monitor.pem\nsslkey=certs/monitor.pem\n\n" foreach qw(db1 db2 db3);
 	spit('.pg_service.conf', $services);
 	# libpq 13 does not look for home in HOME
 	$world->{env}{PGSERVICEFILE} = "$world->{folder}/.pg_service.conf";
+	replay();
+	return;
+}
+
+# A certificate and its key in one file.
+sub make_pem
+{
+	my ($name, $made) = @_;
+
+	spit("$name.pem", slurp($made->{chain}) . slurp($made->{key}));
+	chmod 0600, "$world->{folder}/$name.pem";
+	return;
+}
+
+# Waits until the standby has what its primary has, and the subscriber is there.
+sub replay
+{
+	my ($primary, $standby) = @{ $world->{servers} }{qw(db1 db2)};
+
+	$primary->wait_for_replay($standby);
+	$primary->node->wait_for_catchup('orders');
 	return;
 }
 
@@ -457,7 +503,7 @@ sub end_world
 {
 	if ($world)
 	{
-		$_->stop foreach values %{ $world->{servers} };
+		$_->stop foreach map { $world->{servers}{$_} } sort { $b cmp $a } keys %{ $world->{servers} };
 	}
 	undef $world;
 	return;

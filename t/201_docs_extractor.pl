@@ -81,6 +81,10 @@ is_deeply(
 	],
 	'commands of several lines, and their output');
 
+is(CertPolicy::Docs::file_of("<!-- test: file a -->\n\n```ini\nx\n```\n<!-- test: file b -->\n```ini\ny\n```\n", 'b'), "y\n",
+	'what a page has the reader write to a file');
+ok(!eval { CertPolicy::Docs::file_of($page, 'b'); 1 }, 'or it dies');
+
 foreach my $case (
 	[ "a\nb", "a\nb", 1, 'the same' ],
 	[ "a\nb", "a\nb\n\n", 1, 'empty lines at the end' ],

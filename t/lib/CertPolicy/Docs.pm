@@ -23,8 +23,9 @@
 #
 #	<!-- test: setup NAME -->	begin with a new set-up; see 200_docs.pl
 #	<!-- test: needs PostgreSQL 15 -->	skip the rest of the page below that version;
-#								or OpenSSL
+#								or OpenSSL, psycopg2
 #	<!-- test: on NAME -->		sql and conf now mean that server of the set-up
+#	<!-- test: replay -->		wait until the standby has replayed all, and so on
 #	<!-- test: sh ... -->		run these lines unseen; likewise "sql ..."
 #
 # Where output is shown, it is compared: "..." stands for anything within a
@@ -51,7 +52,7 @@ sub blocks
 
 			$body .= "\n" . $lines[ ++$i ]
 			  until $body =~ s/\s*-->\s*$// || $i >= $#lines;
-			if ($kind =~ /^(setup|needs|on|sh|sql)$/)
+			if ($kind =~ /^(setup|needs|on|replay|sh|sql)$/)
 			{
 				push @blocks,
 				  { kind => $kind, hidden => 1, body => $body, line => $line };
@@ -104,6 +105,19 @@ sub _add
 	}
 	push @$blocks, $block;
 	return;
+}
+
+# What a page has the reader write to the file of that name.
+sub file_of
+{
+	my ($page, $name) = @_;
+
+	foreach my $block (blocks($page))
+	{
+		return "$block->{body}\n"
+		  if $block->{kind} eq 'file' && $block->{argument} eq $name;
+	}
+	die "the page has no file \"$name\"\n";
 }
 
 # The commands of a console block: { command, wants }, wants undef if no output
