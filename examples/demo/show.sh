@@ -74,7 +74,7 @@ set_variable()
 perform()
 {
 	status=0
-	output=$(timeout -k 5 60 bash -c "set -o pipefail; $1" 2>&1 </dev/null) ||
+	output=$(timeout -k 5 120 bash -c "set -o pipefail; $1" 2>&1 </dev/null) ||
 		status=$?
 }
 
