@@ -70,12 +70,17 @@ look()
 	need "postgresql-server-dev-$major" "PostgreSQL's build files (PGXS)" \
 		both_pg_files --pgxs --includedir-server postgres.h
 	need "postgresql-$major-pgtap" "pgTAP"		pg_file --sharedir extension/pgtap.control
+
+	# without these some tests are skipped
 	wish shellcheck		have shellcheck
 	# a KDC, for logins over connections that GSSAPI encrypts
 	wish krb5-kdc		system_program krb5kdc
 	wish krb5-admin-server system_program kadmin.local
 	wish pgbouncer		system_program pgbouncer
-	wish python3-psycopg2	python3 -c "import psycopg2"
+	wish softhsm2		have softhsm2-util
+	wish opensc			have pkcs11-tool
+	wish libengine-pkcs11-openssl	openssl engine pkcs11
+	wish python3-psycopg2	/usr/bin/python3 -c "import psycopg2"
 }
 
 # need PACKAGE WORDS TEST...: notes the package unless the test succeeds.
