@@ -191,6 +191,22 @@ start_connecting(pgcs_connection *connection, const pgcs_choice *choice)
 		? pgcs_clock_ms() + 1000 * (seconds < 2 ? 2 : seconds) : 0;
 }
 
+/* Selects for the role that libpq will use, unless the caller named one. */
+static pgcs_choice *
+select_for_role(pgcs_connection *connection)
+{
+	pgcs_selector *sel = connection->sel;
+	char	   *user = sel->user;
+	pgcs_choice *choice;
+
+	if (user == NULL)
+		sel->user = (char *) pgcs_option(connection->options, "user");
+	choice = pgcs_select(sel, connection->bundle, connection->request,
+						 (int64_t) time(NULL));
+	sel->user = user;
+	return choice;
+}
+
 /* ---------- choosing ---------- */
 
 /*
@@ -219,8 +235,7 @@ choose(pgcs_connection *connection)
 			connection->bundle = fresh;
 		}
 		pgcs_choice_free(choice);
-		choice = pgcs_select(sel, connection->bundle, connection->request,
-							 (int64_t) time(NULL));
+		choice = select_for_role(connection);
 		result = choice != NULL ? pgcs_choice_load(sel, choice) : PGCS_NO_MEMORY;
 	}
 	while (result == PGCS_CHANGED)

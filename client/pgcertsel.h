@@ -487,7 +487,8 @@ extern void pgcs_cache_free(pgcs_cache *cache);
  * Hosts are tried as libpq tries them, with target_session_attrs and
  * load_balance_hosts; all other parameters pass through untouched, and
  * PQreset() keeps host and certificate.  keywords and values are as for
- * PQconnectdbParams without expanded dbname; cache may be NULL.  Under strict
+ * PQconnectdbParams without expanded dbname; cache may be NULL.  The role is
+ * that of pgcs_set_user(), or else the one that libpq will use.  Under strict
  * nothing is tried with a host that has no certificate to be chosen.  The
  * caller calls PQfinish(); NULL with the error set.
  */
