@@ -190,6 +190,16 @@ test_path(const char *name)
 	return path;
 }
 
+void
+test_make_dir(const char *name)
+{
+	char	   *path = test_path(name);
+
+	if (mkdir(path, 0700) != 0)
+		die("could not make %s", path);
+	free(path);
+}
+
 static FILE *
 create(const char *path, int mode)
 {

@@ -53,6 +53,7 @@ extern const char *test_dir(void);
 /* An existing directory instead, which stays. */
 extern void test_use_dir(const char *path);
 extern char *test_path(const char *name);
+extern void test_make_dir(const char *name);
 extern char *write_text(const char *name, const char *text, int mode);
 
 /* NULL-terminated certificates, then the key if key is not NULL. */

@@ -1,364 +1,350 @@
 /*
  * test_memory.c
- *		Memory that runs out at every single allocation.
+ *		Every allocation fails once, in everything that needs no server; what
+ *		does is in memory_server.c.
  *
- * The whole of bundle, request, select, load and format is run with the n-th
- * allocation failing, for every n until there is none left to fail.  Each
- * time either everything is as it should be, or the error is reported;
- * nothing crashes, and under a sanitizer that finds leaks, nothing leaks.
- *
- * The same for some of the many allocations that OpenSSL makes on the
- * library's behalf.  OpenSSL does not always say that memory was out, and
- * leaks some itself, so there only a crash, or an error without words, counts,
- * and leaks are not looked for.
- *
- * The linker sends the library's allocations here (--wrap, see Makefile).
+ * Each step is a scenario of its own, with what it starts from made
+ * beforehand: bundle, request, select, load, format.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-#include <openssl/err.h>
+#include <libpq-fe.h>
+#include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 
-#include "pgcertsel.h"
+#include "failing.h"
 #include "pki.h"
 #include "tap.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FINDS_LEAKS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FINDS_LEAKS 1
-#endif
-#endif
+static char *alice_cert;		/* its intermediate is in another file */
+static char *alice_key;
+static char *bob_cert;
+static char *bob_key;			/* encrypted */
+static char *both_pem;			/* certificate and key in one file */
+static char *ca_file;
+static char *p12_file;
+static char *chains;
+static char *folder;
+static PGresult *names_text;	/* as pg_trusted_ca_names() gives them */
+static PGresult *names_binary;
+static PGresult *names_only;
 
-#ifdef FINDS_LEAKS
-#include <sanitizer/lsan_interface.h>
-#endif
+/* What later steps start from. */
+static pgcs_selector *ready_sel;
+static pgcs_bundle *ready_bundle;
+static pgcs_request *ready_request;
+static pgcs_choice *ready_choice;
 
-/* OpenSSL makes tens of thousands: fewer and fewer of the later ones fail. */
-#define OPENSSL_STEP 16
+/* ---------- selector and bundle ---------- */
 
-/* ---------- the allocator ---------- */
-
-static long countdown;			/* 0: nothing fails */
-static long n_allocations;		/* since it was set */
-static bool failing_openssl;
-static bool has_failed;
-
-extern void *__real_malloc(size_t size);
-extern void *__real_calloc(size_t n, size_t size);
-extern void *__real_realloc(void *p, size_t size);
-extern char *__real_strdup(const char *text);
-extern char *__real_strndup(const char *text, size_t n);
-extern void *__wrap_malloc(size_t size);
-extern void *__wrap_calloc(size_t n, size_t size);
-extern void *__wrap_realloc(void *p, size_t size);
-extern char *__wrap_strdup(const char *text);
-extern char *__wrap_strndup(const char *text, size_t n);
-
-/* Is it this one that fails? */
-static bool
-fails(void)
+static void
+run_selector(Trial *trial)
 {
-	n_allocations++;
-	if (countdown == 0 || n_allocations != countdown)
-		return false;
-	has_failed = true;
-	return true;
-}
+	pgcs_selector *sel = pgcs_selector_new();
 
-void *
-__wrap_malloc(size_t size)
-{
-	return !failing_openssl && fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return !failing_openssl && fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return !failing_openssl && fails() ? NULL : __real_realloc(p, size);
-}
-
-char *
-__wrap_strdup(const char *text)
-{
-	return !failing_openssl && fails() ? NULL : __real_strdup(text);
-}
-
-char *
-__wrap_strndup(const char *text, size_t n)
-{
-	return !failing_openssl && fails() ? NULL : __real_strndup(text, n);
-}
-
-static void *
-openssl_malloc(size_t size, const char *file, int line)
-{
-	(void) file;
-	(void) line;
-	return failing_openssl && fails() ? NULL : __real_malloc(size);
-}
-
-static void *
-openssl_realloc(void *p, size_t size, const char *file, int line)
-{
-	(void) file;
-	(void) line;
-	return failing_openssl && fails() ? NULL : __real_realloc(p, size);
+	if (trial_done(trial, sel != NULL, "pgcs_selector_new", NULL) &&
+		trial_done(trial, pgcs_add_directory(sel, "x") == PGCS_OK, "pgcs_add_directory", sel) &&
+		trial_done(trial, pgcs_add_file(sel, "/y") == PGCS_OK, "pgcs_add_file", sel) &&
+		trial_done(trial, pgcs_add_pair(sel, "a", "b", "c") == PGCS_OK, "pgcs_add_pair", sel) &&
+		trial_done(trial, pgcs_add_pair(sel, "a", NULL, NULL) == PGCS_OK, "pgcs_add_pair", sel) &&
+		trial_done(trial, pgcs_add_pair(sel, "a", "pkcs11:x", NULL) == PGCS_OK, "pgcs_add_pair", sel) &&
+		trial_done(trial, pgcs_add_lists(sel, "a,b", "c,d", ",e") == PGCS_OK, "pgcs_add_lists", sel) &&
+		trial_done(trial, pgcs_set_password(sel, "b", "c") == PGCS_OK, "pgcs_set_password", sel) &&
+		trial_done(trial, pgcs_set_password(sel, NULL, "d") == PGCS_OK, "pgcs_set_password", sel) &&
+		trial_done(trial, pgcs_set_password(sel, "b", "e") == PGCS_OK, "pgcs_set_password", sel) &&
+		trial_done(trial, pgcs_set_user(sel, "alice") == PGCS_OK, "pgcs_set_user", sel) &&
+		trial_done(trial, pgcs_add_policy(sel, "cn=alice,bob eku=clientAuth or ca=\"CN=ca\"") == PGCS_OK,
+				   "pgcs_add_policy", sel) &&
+		trial_done(trial, pgcs_set_root_file(sel, "root.crt") == PGCS_OK, "pgcs_set_root_file", sel) &&
+		trial_done(trial, pgcs_set_max_tls_version(sel, "TLSv1.2") == PGCS_OK,
+				   "pgcs_set_max_tls_version", sel) &&
+		trial_done(trial, pgcs_set_chain_directory(sel, "chains") == PGCS_OK,
+				   "pgcs_set_chain_directory", sel) &&
+		trial_done(trial, pgcs_set_unpack_directory(sel, "unpacked") == PGCS_OK,
+				   "pgcs_set_unpack_directory", sel) &&
+		pgcs_add_lists(sel, "a,b", "c,d,e", NULL) != PGCS_OK)
+	{
+		/* an error's own words need memory, too */
+		trial_done(trial, pgcs_error_code(sel) == PGCS_INVALID, "pgcs_add_lists", sel);
+		trial_add(trial, "%s\n", pgcs_error(sel));
+	}
+	pgcs_selector_free(sel);
 }
 
 static void
-openssl_free(void *p, const char *file, int line)
+load_bundle(Trial *trial, pgcs_selector *sel)
 {
-	(void) file;
-	(void) line;
-	free(p);
+	pgcs_bundle *bundle;
+
+	failing_resume();
+	bundle = pgcs_bundle_load(sel);
+	if (trial_done(trial, bundle != NULL, "pgcs_bundle_load", sel))
+		trial_add_bundle(trial, bundle);
+	pgcs_bundle_free(bundle);
+	failing_pause();
+	pgcs_selector_free(sel);
 }
 
-/* ---------- what is run ---------- */
+static void
+must(int result, const pgcs_selector *sel)
+{
+	if (result != PGCS_OK)
+		die("%s", pgcs_error(sel));
+}
 
-static const char *directory;
-static const char *cert_path;
-static const char *key_path;
-static const char *ca_path;
-static const char *chains;
-static const char *p12_path;
+/* Pairs by public key, files that are none, and a chain to complete. */
+static void
+run_bundle_folder(Trial *trial)
+{
+	pgcs_selector *sel;
 
-/* What it should come to, found out while nothing failed. */
-static char *wanted;
+	failing_pause();
+	sel = pgcs_selector_new();
+	must(pgcs_add_directory(sel, folder), sel);
+	must(pgcs_set_chain_directory(sel, chains), sel);
+	load_bundle(trial, sel);
+}
 
-typedef struct Run
+static void
+run_bundle_pairs(Trial *trial)
+{
+	pgcs_selector *sel;
+
+	failing_pause();
+	sel = pgcs_selector_new();
+	must(pgcs_add_pair(sel, bob_cert, bob_key, "sesame"), sel);
+	must(pgcs_add_pair(sel, alice_cert, bob_key, "sesame"), sel);
+	must(pgcs_add_pair(sel, alice_cert, NULL, NULL), sel);
+	must(pgcs_add_pair(sel, alice_cert, "pkcs11:x", NULL), sel);
+	must(pgcs_add_file(sel, both_pem), sel);
+	must(pgcs_set_root_file(sel, ca_file), sel);
+	load_bundle(trial, sel);
+}
+
+/* PKCS#12, to be unpacked. */
+static pgcs_selector *
+new_unpacking_selector(void)
+{
+	pgcs_selector *sel = pgcs_selector_new();
+
+	must(pgcs_add_file(sel, p12_file), sel);
+	must(pgcs_set_password(sel, p12_file, "sesame"), sel);
+	must(pgcs_set_unpack_directory(sel, chains), sel);
+	return sel;
+}
+
+static void
+run_bundle_pkcs12(Trial *trial)
+{
+	pgcs_selector *sel;
+
+	failing_pause();
+	sel = new_unpacking_selector();
+	load_bundle(trial, sel);
+}
+
+static void
+run_load_pkcs12(Trial *trial)
 {
 	pgcs_selector *sel;
 	pgcs_bundle *bundle;
-	pgcs_request *request;
 	pgcs_choice *choice;
-	char		text[65536];	/* all that was found, to compare */
-	size_t		len;
-	const char *failed_in;		/* the call that reported failure */
-} Run;
+
+	failing_pause();
+	sel = new_unpacking_selector();
+	bundle = pgcs_bundle_load(sel);
+	choice = bundle != NULL ? pgcs_select(sel, bundle, ready_request, NOW) : NULL;
+	if (choice == NULL)
+		die("%s", pgcs_error(sel));
+	failing_resume();
+	if (trial_done(trial, pgcs_choice_load(sel, choice) == PGCS_OK, "pgcs_choice_load", sel))
+		trial_add_choice(trial, choice);
+	failing_pause();
+	pgcs_choice_free(choice);
+	pgcs_bundle_free(bundle);
+	pgcs_selector_free(sel);
+}
+
+/* ---------- request ---------- */
 
 static void
-add(Run *run, const char *format,...)
+finish_request(Trial *trial, pgcs_request *request, const char *call)
 {
-	va_list		args;
-	int			n;
-
-	va_start(args, format);
-	n = vsnprintf(run->text + run->len, sizeof(run->text) - run->len, format, args);
-	va_end(args);
-	if (n < 0 || (size_t) n >= sizeof(run->text) - run->len)
-		die("the buffer of the test is too small");
-	run->len += (size_t) n;
-}
-
-static bool
-done(Run *run, bool success, const char *what)
-{
-	if (!success && run->failed_in == NULL)
-		run->failed_in = what;
-	return success;
-}
-
-static bool
-set_up(Run *run)
-{
-	pgcs_selector *sel;
-
-	run->sel = sel = pgcs_selector_new();
-	return done(run, sel != NULL, "pgcs_selector_new") &&
-		done(run, pgcs_add_directory(sel, directory) == PGCS_OK, "pgcs_add_directory") &&
-		done(run, pgcs_add_pair(sel, cert_path, key_path, "sesame") == PGCS_OK, "pgcs_add_pair") &&
-		done(run, pgcs_add_pair(sel, cert_path, NULL, NULL) == PGCS_OK, "pgcs_add_pair") &&
-		done(run, pgcs_add_pair(sel, cert_path, "pkcs11:x", NULL) == PGCS_OK, "pgcs_add_pair") &&
-		done(run, pgcs_add_lists(sel, cert_path, key_path, "sesame") == PGCS_OK, "pgcs_add_lists") &&
-		done(run, pgcs_set_password(sel, key_path, "sesame") == PGCS_OK, "pgcs_set_password") &&
-		done(run, pgcs_set_user(sel, "alice") == PGCS_OK, "pgcs_set_user") &&
-		done(run, pgcs_add_policy(sel, "cn=alice or cn=bob") == PGCS_OK, "pgcs_add_policy") &&
-		done(run, pgcs_set_root_file(sel, ca_path) == PGCS_OK, "pgcs_set_root_file") &&
-		done(run, pgcs_set_chain_directory(sel, chains) == PGCS_OK, "pgcs_set_chain_directory") &&
-		done(run, pgcs_set_unpack_directory(sel, chains) == PGCS_OK, "pgcs_set_unpack_directory") &&
-		done(run, pgcs_set_password(sel, p12_path, "sesame") == PGCS_OK, "pgcs_set_password");
+	if (trial_done(trial, request != NULL, call, ready_sel))
+		trial_add_request(trial, request);
+	pgcs_request_free(request);
 }
 
 static void
-describe_reason(Run *run, const pgcs_reason *reason)
+run_request_names(Trial *trial)
 {
-	add(run, "  %d %s %s %s %s\n", (int) pgcs_reason_severity(reason),
-		pgcs_reason_code(reason),
-		pgcs_reason_file(reason) != NULL ? pgcs_reason_file(reason) : "-",
-		pgcs_reason_text(reason), pgcs_reason_hint(reason));
+	static const char *const names[] = {"CN=ca", "CN=other+OU=x,O=\\C3\\A4"};
+
+	finish_request(trial, pgcs_request_from_names(ready_sel, names, 2), "pgcs_request_from_names");
 }
 
 static void
-describe(Run *run)
+run_request_ca_file(Trial *trial)
 {
-	const pgcs_choice *choice = run->choice;
-
-	add(run, "%d %s %s\n", (int) pgcs_choice_status(choice), pgcs_choice_text(choice),
-		pgcs_choice_cert_path(choice) != NULL ? pgcs_choice_cert_path(choice) : "-");
-	for (size_t i = 0; i < pgcs_choice_n_candidates(choice); i++)
-	{
-		const pgcs_candidate *candidate = pgcs_choice_candidate(choice, i);
-		const pgcs_identity *identity = pgcs_candidate_identity(candidate);
-
-		add(run, "%d %s %s %s %s %s\n", (int) pgcs_candidate_verdict(candidate),
-			pgcs_identity_cert_path(identity), pgcs_identity_key_path(identity),
-			pgcs_identity_subject(identity), pgcs_identity_issuer(identity),
-			pgcs_identity_sans(identity));
-		for (size_t j = 0; j < pgcs_candidate_n_reasons(candidate); j++)
-			describe_reason(run, pgcs_candidate_reason(candidate, j));
-	}
-	for (size_t i = 0; i < pgcs_bundle_n_problems(run->bundle); i++)
-		describe_reason(run, pgcs_bundle_problem(run->bundle, i));
+	finish_request(trial, pgcs_request_from_ca_file(ready_sel, ca_file), "pgcs_request_from_ca_file");
 }
 
-static bool
-format_all(Run *run)
+static void
+run_request_result(Trial *trial)
+{
+	finish_request(trial, pgcs_request_from_result(ready_sel, names_text), "pgcs_request_from_result");
+	finish_request(trial, pgcs_request_from_result(ready_sel, names_binary), "pgcs_request_from_result");
+	finish_request(trial, pgcs_request_from_result(ready_sel, names_only), "pgcs_request_from_result");
+}
+
+static void
+run_resolve(Trial *trial)
+{
+	static const char *const keywords[] = {"host", "port", "sslcert", NULL};
+	static const char *const values[] = {"a b,c", "1,2", "x'\\", NULL};
+	PQconninfoOption *options = pgcs_resolve(ready_sel, keywords, values);
+
+	if (!trial_done(trial, options != NULL, "pgcs_resolve", ready_sel))
+		return;
+	for (PQconninfoOption *option = options; option->keyword != NULL; option++)
+		trial_add(trial, "%s=%s\n", option->keyword, option->val != NULL ? option->val : "");
+	PQconninfoFree(options);
+}
+
+/* A result as libpq keeps it, without a server that sent it. */
+static PGresult *
+make_result(const char *column, int format, const char *value, int len)
+{
+	PGresAttDesc attribute = {.name = (char *) column, .format = format, .typid = 17, .typlen = -1};
+	PGresult   *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+
+	if (result == NULL || !PQsetResultAttrs(result, 1, &attribute) ||
+		!PQsetvalue(result, 0, 0, (char *) value, len))
+		die("could not make a PGresult");
+	return result;
+}
+
+static void
+make_results(const Cert *ca)
+{
+	unsigned char *der = NULL;
+	int			len = i2d_X509_NAME(X509_get_subject_name(ca->x509), &der);
+	char		hex[1024] = "\\x";
+
+	for (int i = 0; i < len && i < 500; i++)
+		snprintf(hex + 2 + 2 * i, 3, "%02x", der[i]);
+	names_text = make_result("name_der", 0, hex, 2 + 2 * len);
+	names_binary = make_result("name_der", 1, (const char *) der, len);
+	names_only = make_result("name", 0, "CN=ca", 5);
+	OPENSSL_free(der);
+}
+
+/* ---------- select, load, format ---------- */
+
+static void
+run_select(Trial *trial)
+{
+	pgcs_choice *choice = pgcs_select(ready_sel, ready_bundle, ready_request, NOW);
+
+	if (trial_done(trial, choice != NULL, "pgcs_select", ready_sel))
+		trial_add_choice(trial, choice);
+	pgcs_choice_free(choice);
+}
+
+static void
+run_load(Trial *trial)
+{
+	pgcs_choice *choice;
+
+	failing_pause();
+	choice = pgcs_select(ready_sel, ready_bundle, ready_request, NOW);
+	if (choice == NULL)
+		die("%s", pgcs_error(ready_sel));
+	failing_resume();
+	if (trial_done(trial, pgcs_choice_load(ready_sel, choice) == PGCS_OK, "pgcs_choice_load", ready_sel))
+		trial_add_choice(trial, choice);
+	pgcs_choice_free(choice);
+}
+
+static void
+run_format(Trial *trial)
 {
 	static const char *const keywords[] = {"host", "dbname", NULL};
 	static const char *const values[] = {"a b", "d", NULL};
 
 	for (int kind = PGCS_FORMAT_CONNINFO; kind <= PGCS_FORMAT_SERVICE; kind++)
-	{
-		char	   *text = pgcs_format(run->sel, run->choice, (pgcs_format_kind) kind,
-									   keywords, values, PGCS_SHOW_PASSWORD);
+		for (int whole = 0; whole < 2; whole++)
+		{
+			char	   *text = pgcs_format(ready_sel, ready_choice, (pgcs_format_kind) kind,
+										   whole ? keywords : NULL, whole ? values : NULL,
+										   PGCS_SHOW_PASSWORD);
 
-		if (kind == PGCS_FORMAT_ENV && text == NULL &&
-			pgcs_error_code(run->sel) == PGCS_INEXPRESSIBLE)
-			continue;			/* a password has no variable */
-		if (!done(run, text != NULL, "pgcs_format"))
-			return false;
-		add(run, "%s\n", text);
-		pgcs_text_free(text);
-	}
-	return true;
+			if (kind == PGCS_FORMAT_ENV && text == NULL &&
+				pgcs_error_code(ready_sel) == PGCS_INEXPRESSIBLE)
+				continue;		/* a password has no variable */
+			if (!trial_done(trial, text != NULL, "pgcs_format", ready_sel))
+				return;
+			trial_add(trial, "%s\n", text);
+			pgcs_text_free(text);
+		}
 }
 
-/* Once, from the beginning to the end, as far as it goes. */
+/* The selector, bundle and so on that the later steps start from. */
 static void
-run_once(Run *run, bool by_names)
+make_ready(bool by_names)
 {
-	static const char *const names[] = {"CN=ca", "CN=other,O=x"};
-	int			result = PGCS_FAILED;
+	static const char *const names[] = {"CN=ca"};
 
-	*run = (Run) {0};
-	if (set_up(run) &&
-		done(run, (run->bundle = pgcs_bundle_load(run->sel)) != NULL, "pgcs_bundle_load"))
-	{
-		run->request = by_names ? pgcs_request_from_names(run->sel, names, 2)
-			: pgcs_request_from_ca_file(run->sel, ca_path);
-		if (done(run, run->request != NULL, "pgcs_request_from") &&
-			done(run, (run->choice = pgcs_select(run->sel, run->bundle, run->request, NOW)) != NULL,
-				 "pgcs_select"))
-		{
-			result = pgcs_choice_load(run->sel, run->choice);
-			done(run, result == PGCS_OK, "pgcs_choice_load");
-		}
-	}
-	if (result == PGCS_OK && format_all(run))
-		describe(run);
-}
-
-static void
-clean_up(Run *run)
-{
-	pgcs_choice_free(run->choice);
-	pgcs_request_free(run->request);
-	pgcs_bundle_free(run->bundle);
-	pgcs_selector_free(run->sel);
-	ERR_clear_error();
-}
-
-/* ---------- one failure after the other ---------- */
-
-static void
-fail_each(bool by_names, const char *what)
-{
-	Run		   *run = calloc(1, sizeof(*run));
-	long		n = 0;
-	long		n_bad = 0;
-	bool		more = true;
-
-	while (more && n_bad < 10)
-	{
-		bool		reported;
-		int			code;
-
-		n += failing_openssl ? 1 + n / OPENSSL_STEP : 1;
-		n_allocations = 0;
-		has_failed = false;
-		countdown = n;
-		run_once(run, by_names);
-		countdown = 0;
-		more = has_failed;
-		reported = run->failed_in != NULL;
-		code = run->sel != NULL ? pgcs_error_code(run->sel) : PGCS_NO_MEMORY;
-		if (!more && reported)
-			ok(false, "%s: nothing failed, and yet %s did: %s", what, run->failed_in,
-			   pgcs_error(run->sel));
-		if (more && reported && code != PGCS_NO_MEMORY && !failing_openssl)
-		{
-			n_bad++;
-			ok(false, "%s: allocation %ld failed, and %s says another error: %s",
-			   what, n, run->failed_in, pgcs_error(run->sel));
-		}
-		if (reported && run->sel != NULL && pgcs_error(run->sel)[0] == '\0')
-		{
-			n_bad++;
-			ok(false, "%s: allocation %ld failed, and %s has no words", what, n,
-			   run->failed_in);
-		}
-		if (!reported && !failing_openssl && strcmp(run->text, wanted) != 0)
-		{
-			n_bad++;
-			ok(false, "%s: allocation %ld failed, was not reported, and changed the result",
-			   what, n);
-			printf("# %s\n", run->text);
-		}
-		clean_up(run);
-#ifdef FINDS_LEAKS
-		/* which takes a while, so not each time: what leaked stays leaked */
-		if ((n % 16 == 0 || !more) && __lsan_do_recoverable_leak_check() != 0)
-		{
-			n_bad++;
-			ok(false, "%s: allocation %ld failed, and something leaked, at this or the 15 before", what, n);
-		}
-#endif
-	}
-	free(run);
-	ok(n > 100 && n_bad == 0, "%s: allocations up to number %ld may fail", what, n);
+	ready_sel = pgcs_selector_new();
+	must(pgcs_add_pair(ready_sel, bob_cert, bob_key, "sesame"), ready_sel);
+	must(pgcs_add_directory(ready_sel, folder), ready_sel);
+	must(pgcs_set_chain_directory(ready_sel, chains), ready_sel);
+	must(pgcs_set_root_file(ready_sel, ca_file), ready_sel);
+	must(pgcs_set_user(ready_sel, by_names ? "alice" : "bob"), ready_sel);
+	must(pgcs_add_policy(ready_sel, "cn=%role ca=\"CN=ca\""), ready_sel);
+	ready_bundle = pgcs_bundle_load(ready_sel);
+	ready_request = by_names ? pgcs_request_from_names(ready_sel, names, 1)
+		: pgcs_request_from_ca_file(ready_sel, ca_file);
+	if (ready_bundle == NULL || ready_request == NULL)
+		die("%s", pgcs_error(ready_sel));
+	ready_choice = pgcs_select(ready_sel, ready_bundle, ready_request, NOW);
+	if (ready_choice == NULL)
+		die("%s", pgcs_error(ready_sel));
+	must(pgcs_choice_load(ready_sel, ready_choice), ready_sel);
+	ok(pgcs_choice_status(ready_choice) == PGCS_FOUND, "a certificate is found, by %s",
+	   by_names ? "names" : "certificates");
 }
 
 static void
-find_wanted(bool by_names)
+forget_ready(void)
 {
-	Run		   *run = calloc(1, sizeof(*run));
-
-	/* twice: what OpenSSL makes once and keeps is there then */
-	for (int i = 0; i < 2; i++)
-	{
-		run_once(run, by_names);
-		if (run->failed_in != NULL)
-			die("%s failed: %s", run->failed_in, pgcs_error(run->sel));
-		free(wanted);
-		wanted = strdup(run->text);
-		clean_up(run);
-	}
-	free(run);
+	pgcs_choice_free(ready_choice);
+	pgcs_request_free(ready_request);
+	pgcs_bundle_free(ready_bundle);
+	pgcs_selector_free(ready_sel);
 }
 
-/* The newest, so that it is chosen, and unpacked. */
+/* Encrypted with one iteration: each of the usual thousands allocates. */
+static char *
+write_quick_key(const char *name, const Cert *cert, const char *password)
+{
+	char	   *path = write_text(name, "", 0600);
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(cert->key);
+	X509_SIG   *sig = PKCS8_encrypt(-1, EVP_aes_128_cbc(), password, (int) strlen(password),
+									NULL, 0, 1, info);
+	FILE	   *file = fopen(path, "w");
+
+	if (sig == NULL || file == NULL || PEM_write_PKCS8(file, sig) != 1)
+		die("could not write %s", path);
+	fclose(file);
+	X509_SIG_free(sig);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return path;
+}
+
+/* One iteration each, for the same reason. */
 static char *
 write_pkcs12(const char *name, const Cert *cert)
 {
@@ -373,57 +359,94 @@ write_pkcs12(const char *name, const Cert *cert)
 	return path;
 }
 
+static char *
+in_folder(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "folder/%s", name);
+	return path;
+}
+
 int
 main(void)
 {
+	static const Scenario alone[] = {
+		{"selector", run_selector},
+		{"bundle from a folder", run_bundle_folder},
+		{"bundle from pairs", run_bundle_pairs},
+		{"bundle from PKCS#12", run_bundle_pkcs12},
+	};
+	static const Scenario requests[] = {
+		{"request from names", run_request_names},
+		{"request from a CA file", run_request_ca_file},
+		{"request from results", run_request_result},
+		{"resolve", run_resolve},
+	};
+	static const Scenario steps[][4] = {
+		{
+			{"select by certificates", run_select},
+			{"load an encrypted key", run_load},
+			{"format with a password", run_format},
+			{"load and unpack PKCS#12", run_load_pkcs12},
+		},
+		{
+			{"select by names", run_select},
+			{"load a completed chain", run_load},
+			{"format", run_format},
+		},
+	};
 	Cert		ca;
-	Cert		int1;
+	Cert		intermediate;
 	Cert		alice;
 	Cert		bob;
-	Cert		carol;
-	bool		with_openssl =
-		CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) == 1;
 
+	failing_init();
 	ca = make_cert((Wish) {.cn = "ca", .ca = true});
-	int1 = make_cert((Wish) {.cn = "int", .ca = true, .issuer = &ca});
-	alice = make_cert((Wish) {.cn = "alice", .issuer = &int1, .san = "DNS:alice"});
+	intermediate = make_cert((Wish) {.cn = "int", .ca = true, .issuer = &ca});
+	alice = make_cert((Wish) {.cn = "alice", .issuer = &intermediate, .san = "DNS:alice"});
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
-	carol = make_cert((Wish) {.cn = "alice", .issuer = &int1, .not_before = NOW - DAY});
-	ca_path = write_cert("ca.crt", &ca);
-	p12_path = write_pkcs12("carol.p12", &carol);
-	free(write_cert("int.pem", &int1));
-	free(write_cert("alice.crt", &alice));
-	free(write_key("alice.key", &alice, NULL));
-	cert_path = write_cert("bob.crt", &bob);
-	key_path = write_key("bob.key", &bob, "sesame");
-	free(write_text("noise.txt", "words\n", 0600));
-	directory = test_dir();
+	folder = test_path("folder");
+	test_make_dir("folder");
+	ca_file = write_cert("ca.crt", &ca);
+	free(write_cert(in_folder("int.pem"), &intermediate));
+	alice_cert = write_cert(in_folder("alice.crt"), &alice);
+	alice_key = write_key(in_folder("a.key"), &alice, NULL);
+	free(write_text(in_folder("noise.txt"), "words\n", 0600));
+	bob_cert = write_cert("bob.crt", &bob);
+	bob_key = write_quick_key("bob.key", &bob, "sesame");
+	p12_file = write_pkcs12("bob.p12", &bob);
+	both_pem = write_pem("both.pem", &alice, NULL, &alice, &intermediate, (const Cert *) NULL);
 	chains = test_path("chains");
+	make_results(&ca);
 
+	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++)
+		failing_each(&alone[i]);
 	for (int by_names = 0; by_names < 2; by_names++)
 	{
-		find_wanted(by_names);
-		failing_openssl = false;
-		fail_each(by_names, by_names ? "by names" : "by certificates");
-#ifdef FINDS_LEAKS
-		continue;				/* it would find those of OpenSSL */
-#endif
-		if (!with_openssl)
-			continue;
-		failing_openssl = true;
-		fail_each(by_names, by_names ? "by names, in OpenSSL" : "by certificates, in OpenSSL");
-		failing_openssl = false;
+		make_ready(by_names);
+		for (size_t i = 0; by_names && i < sizeof(requests) / sizeof(requests[0]); i++)
+			failing_each(&requests[i]);
+		for (size_t i = 0; i < 4 && steps[by_names][i].name != NULL; i++)
+			failing_each(&steps[by_names][i]);
+		forget_ready();
 	}
-	free(wanted);
-	free((char *) ca_path);
-	free((char *) cert_path);
-	free((char *) key_path);
-	free((char *) chains);
-	free((char *) p12_path);
+
+	PQclear(names_text);
+	PQclear(names_binary);
+	PQclear(names_only);
+	free(alice_cert);
+	free(alice_key);
+	free(bob_cert);
+	free(bob_key);
+	free(both_pem);
+	free(p12_file);
+	free(ca_file);
+	free(chains);
+	free(folder);
 	free_cert(&ca);
-	free_cert(&int1);
+	free_cert(&intermediate);
 	free_cert(&alice);
 	free_cert(&bob);
-	free_cert(&carol);
 	return done_testing();
 }

@@ -14,11 +14,13 @@ use warnings;
 use Carp qw(croak);
 use CertPolicy::Server;
 use Exporter qw(import);
+use File::Basename qw(dirname);
 use File::Copy qw(copy);
+use FindBin;
 use IPC::Run ();
 use Test::More;
 
-our @EXPORT_OK = qw(run run_with write_file slurp folder program compile);
+our @EXPORT_OK = qw(run run_with write_file slurp folder program compile test_program);
 
 # { ok, status, stdout, stderr } of a command; a signal is a negative status.
 sub run
@@ -114,6 +116,16 @@ sub program
 		return "$dir/$name" if -x "$dir/$name" && !-d "$dir/$name";
 	}
 	return;
+}
+
+# The path of a program of client/test, or undef if it is not built.
+sub test_program
+{
+	my ($name) = @_;
+	my ($path) = grep { -x $_ } dirname($ENV{PGCERTSEL} // '.') . "/build/test/$name",
+	  "$FindBin::RealBin/../client/build/test/$name";
+
+	return $path;
 }
 
 # Compiles a C source with libpq; the program's path.
