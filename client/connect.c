@@ -42,6 +42,7 @@ struct pgcs_connection
 {
 	pgcs_selector *sel;			/* the caller's */
 	pgcs_bundle *bundle;
+	bool		is_fresh;		/* it was read for this connection */
 	pgcs_cache *cache;			/* the caller's, or NULL */
 	PQconninfoOption *options;
 	PgcsTarget *targets;
@@ -99,6 +100,9 @@ fail_as_selector(pgcs_connection *connection)
 
 /* ---------- the order of the hosts ---------- */
 
+/* "cannot connect now": it starts up, shuts down, or does not serve yet. */
+#define SQLSTATE_CANNOT_CONNECT_NOW "57P03"
+
 static bool
 shuffle(pgcs_connection *connection)
 {
@@ -127,6 +131,14 @@ prefers_standby(const pgcs_connection *connection)
 		connection->n_targets > 1;
 }
 
+/* Is there any host left after the present one? */
+static bool
+has_next_host(const pgcs_connection *connection)
+{
+	return connection->at < connection->n_targets ||
+		(prefers_standby(connection) && !connection->second_pass);
+}
+
 /* ---------- connecting ---------- */
 
 /* The parameters as they are, but for the host and the certificate. */
@@ -135,7 +147,7 @@ connect_conninfo(const pgcs_connection *connection, const pgcs_choice *choice)
 {
 	static const char *const replaced[] = {
 		"host", "hostaddr", "port", "sslcert", "sslkey", "sslpassword",
-		"service", "servicefile", "target_session_attrs", "load_balance_hosts",
+		"service", "servicefile", "target_session_attrs",
 	};
 	PgcertBuf	buf = PGCERT_BUF_INIT;
 	const PgcsTarget *to = target(connection);
@@ -184,6 +196,9 @@ start_connecting(pgcs_connection *connection, const pgcs_choice *choice)
 		fail_as_selector(connection);
 		return;
 	}
+	/* that is how libpq tells the SQLSTATE, by which it goes on or does not */
+	if (has_next_host(connection))
+		PQsetErrorVerbosity(connection->conn, PQERRORS_VERBOSE);
 	connection->stage = STAGE_CONNECT;
 	connection->polling = PGRES_POLLING_WRITING;
 	connection->before = CONNECTION_STARTED;
@@ -209,9 +224,24 @@ select_for_role(pgcs_connection *connection)
 
 /* ---------- choosing ---------- */
 
+/* Reads the sources anew; the caller's bundle stays as it is. */
+static bool
+read_again(pgcs_connection *connection)
+{
+	pgcs_bundle *fresh = pgcs_bundle_load(connection->sel);
+
+	if (fresh == NULL)
+		return false;
+	pgcs_bundle_free(connection->bundle);
+	connection->bundle = fresh;
+	connection->is_fresh = true;
+	return true;
+}
+
 /*
- * Chooses for the present host, and begins to connect.  Files that changed
- * meanwhile are read again, once.
+ * Chooses for the present host, and begins to connect.  The bundle may be
+ * old: files that changed meanwhile are read again, once, and so are all of
+ * them if nothing fits, as what fits may have come since.
  */
 static void
 choose(pgcs_connection *connection)
@@ -220,23 +250,20 @@ choose(pgcs_connection *connection)
 	pgcs_choice *choice = NULL;
 	int			result = PGCS_CHANGED;
 
-	for (int i = 0; i < 2 && result == PGCS_CHANGED; i++)
+	for (int i = 0; i < 2; i++)
 	{
-		if (i > 0)
-		{
-			pgcs_bundle *fresh = pgcs_bundle_load(sel);
-
-			if (fresh == NULL)
-			{
-				result = PGCS_NO_MEMORY;
-				break;
-			}
-			pgcs_bundle_free(connection->bundle);
-			connection->bundle = fresh;
-		}
 		pgcs_choice_free(choice);
 		choice = select_for_role(connection);
 		result = choice != NULL ? pgcs_choice_load(sel, choice) : PGCS_NO_MEMORY;
+		if (i > 0 || (result != PGCS_CHANGED &&
+					  (result != PGCS_OK || choice->status != PGCS_NONE ||
+					   connection->is_fresh)))
+			break;
+		if (!read_again(connection))
+		{
+			result = PGCS_NO_MEMORY;
+			break;
+		}
 	}
 	while (result == PGCS_CHANGED)
 		result = pgcs_choice_load(sel, choice);
@@ -316,13 +343,13 @@ next_host(pgcs_connection *connection)
 
 	pgcs_request_free(connection->request);
 	connection->request = NULL;
+	if (!has_next_host(connection))
+	{
+		fail(connection, PGCS_UNREACHABLE);
+		return;
+	}
 	if (connection->at == connection->n_targets)
 	{
-		if (!prefers_standby(connection) || connection->second_pass)
-		{
-			fail(connection, PGCS_UNREACHABLE);
-			return;
-		}
 		connection->second_pass = true;
 		connection->at = 0;
 	}
@@ -418,10 +445,13 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 	{
 		if (connection->from_cache && !answer_is_current(connection))
 			forget_answer(connection);
+		PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
 		connection->stage = STAGE_DONE;
 		return;
 	}
-	words = timed_out ? strdup("timeout expired") : pgcs_libpq_words(PQerrorMessage(conn));
+	words = timed_out ? strdup("timeout expired")
+		: has_next_host(connection) ? pgcs_verbose_words(PQerrorMessage(conn))
+		: pgcs_libpq_words(PQerrorMessage(conn));
 	connection->conn = NULL;
 
 	/* a refusal may be owed to an answer that was out of date */
@@ -441,13 +471,15 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 		note_error(connection, words);
 
 		/*
-		 * As libpq has it: the next host, if this one was not reached, or if
-		 * its session came about (it has told its version) but is not of
-		 * the kind that was asked for.
+		 * As libpq has it: the next host, if this one was not reached, cannot
+		 * be connected to now, or if its session came about (it has told its
+		 * version) but is not of the kind that was asked for.
 		 */
 		if (timed_out || connection->before == CONNECTION_STARTED ||
 			connection->before == CONNECTION_NEEDED ||
-			PQparameterStatus(conn, "server_version") != NULL)
+			PQparameterStatus(conn, "server_version") != NULL ||
+			(has_next_host(connection) &&
+			 pgcs_verbose_sqlstate_is(PQerrorMessage(conn), SQLSTATE_CANNOT_CONNECT_NOW)))
 			connection->stage = STAGE_NEXT_HOST;
 		else
 			fail(connection, PGCS_UNREACHABLE);

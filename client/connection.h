@@ -116,7 +116,15 @@ extern int64_t pgcs_clock_ms(void);
 /* Waits for a socket; false when the deadline has passed. */
 extern bool pgcs_wait_socket(int fd, bool for_write, int64_t deadline_ms);
 
+/* libpq_words.c */
+
 /* libpq's message, one line, escaped; the caller frees it. */
 extern char *pgcs_libpq_words(const char *message);
+
+/* The same of a message under PQERRORS_VERBOSE, without what that adds. */
+extern char *pgcs_verbose_words(const char *message);
+
+/* Is the SQLSTATE of a server's error in such a message this one? */
+extern bool pgcs_verbose_sqlstate_is(const char *message, const char *sqlstate);
 
 #endif							/* PGCS_CONNECTION_H */

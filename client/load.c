@@ -97,6 +97,32 @@ load_key(pgcs_candidate *candidate, SSL *ssl)
 	return PGCS_LOAD_DONE;
 }
 
+/* Is it there, but not the one that was judged? */
+static bool
+was_replaced(const char *path, const PgcsStamp *judged)
+{
+	struct stat st;
+	PgcsStamp	stamp;
+
+	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+		return false;
+	pgcs_stamp_set(&stamp, &st);
+	return !pgcs_stamp_equal(&stamp, judged);
+}
+
+/*
+ * What does not go together may have been replaced between one look and the
+ * next, certificate first, key later.
+ */
+static bool
+files_changed(const pgcs_identity *identity)
+{
+	return (!identity->completed &&
+			was_replaced(identity->cert_path, &identity->cert_stamp)) ||
+		(!identity->key_by_engine &&
+		 was_replaced(identity->key_path, &identity->key_stamp));
+}
+
 PgcsLoad
 pgcs_load_candidate(pgcs_candidate *candidate)
 {
@@ -156,6 +182,8 @@ pgcs_load_candidate(pgcs_candidate *candidate)
 		goto out;
 	result = identity->key_by_engine ? PGCS_LOAD_DONE : load_key(candidate, ssl);
 out:
+	if (result == PGCS_LOAD_REFUSED && files_changed(identity))
+		result = PGCS_LOAD_CHANGED;
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
 	ERR_clear_error();

@@ -43,37 +43,6 @@ pgcs_conninfo_add(PgcertBuf *buf, const char *keyword, const char *value)
 	pgcert_buf_text(buf, "'");
 }
 
-char *
-pgcs_libpq_words(const char *message)
-{
-	PgcertBuf	buf = PGCERT_BUF_INIT;
-	char	   *shown = pgcs_words_without_pin(message);
-	size_t		len;
-
-	if (shown == NULL)
-		return NULL;
-	message = shown;
-	len = strlen(message);
-	while (len > 0 && (message[len - 1] == '\n' || message[len - 1] == ' '))
-		len--;
-	pgcert_buf_text(&buf, "");
-	for (size_t i = 0; i < len;)
-	{
-		size_t		line = 0;
-
-		while (i + line < len && message[i + line] != '\n')
-			line++;
-		if (i > 0)
-			pgcert_buf_text(&buf, "; ");
-		while (line > 0 && message[i] == '\t')
-			i++, line--;
-		pgcert_buf_escaped(&buf, message + i, line);
-		i += line + 1;
-	}
-	pgcs_secret_free(shown);
-	return pgcert_buf_take(&buf);
-}
-
 /*
  * Connects to nowhere.  The connection's state is BAD, but its options are
  * there, unless libpq could not even put them together.
