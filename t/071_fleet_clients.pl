@@ -14,6 +14,7 @@ use CertPolicy::Client qw(folder);
 use CertPolicy::PKI;
 use CertPolicy::Server;
 use File::Basename qw(dirname);
+use POSIX qw(strftime);
 use Test::More;
 
 my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
@@ -25,11 +26,13 @@ plan skip_all => 'connect_tool is not built (make -C client)' unless $tool;
 plan skip_all => 'libpq before 14 knows target_session_attrs=read-write only'
   if CertPolicy::Server::libpq_version() < 14;
 
-# The primary trusts caA and caBoth, the standby caB and caBoth.
+# The primary trusts caA and caBoth, the standby caB and caBoth.  Where one of them
+# is down, two certificates fit the other: the one that was issued later wins.
 my $pki = CertPolicy::PKI->new;
 my %ca = map { $_ => $pki->root($_) } qw(caA caB caBoth servers);
 my %leaf = map {
-	$_ => $pki->leaf("shop-$_", issuer => $ca{"ca$_"}, subject => "/O=$_/CN=shop", eku => 'clientAuth')
+	$_ => $pki->leaf("shop-$_", issuer => $ca{"ca$_"}, subject => "/O=$_/CN=shop", eku => 'clientAuth',
+		not_before => strftime('%Y%m%d%H%M%SZ', gmtime(time - ($_ eq 'Both' ? 3600 : 7200))))
 } qw(A B Both);
 my $repl = $pki->leaf('repl', issuer => $ca{caBoth}, eku => 'clientAuth');
 my $primary = CertPolicy::Server->new('primary', pki => $pki,
