@@ -30,10 +30,12 @@ PG_CONFIG ?= pg_config
 IN_CLIENT = -C client PG_CONFIG='$(PG_CONFIG)'
 
 # These set up their own needs, PostgreSQL's included.
-SCRIPTED = demo test dist deb
+SCRIPTED = bench demo test dist deb
 ifneq ($(filter $(SCRIPTED),$(MAKECMDGOALS)),)
 
 .PHONY: $(SCRIPTED)
+bench:
+	@.ci/setup.sh && bench/run.sh
 demo:
 	@.ci/setup.sh && examples/demo.sh
 test:
