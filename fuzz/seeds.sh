@@ -234,11 +234,13 @@ for text in 'sslcert=a.crt,b.crt sslkey=a.key,b.key sslpassword=,swordfish' \
 	put lists < <(printf '%s\0swordfish' "$text")
 done
 for kind in 0 1 2 3 4; do
+	# shellcheck disable=SC2016
 	for text in 'plain' "it's" 'back\slash' 'per%cent&a=b?' ' blank ' $'new\nline' '$(id)`' ''; do
 		# shellcheck disable=SC2059
 		put format < <(printf "\\$kind\\5%s\\0\\7%s\\0\\21x" "$text" "$text")
 	done
 done
+# shellcheck disable=SC1003
 for text in 'key:swordfish' $'# comment\n/a\\:b/c\\\\d:pass\\:word\r\n' $'a:b:c\n\n:x\n' 'no colon' '\'; do
 	put passwords < <(printf '%s' "$text")
 done
