@@ -5,14 +5,13 @@
  * Ten thousand files are opened, read and closed, and most of them never
  * looked at again: this is what choosing from a large directory costs.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "glance.h"
 
@@ -65,68 +64,99 @@ look_at_key(PgcsGlance *glance, const unsigned char *der, size_t len)
 }
 
 static bool
-ends_with(const char *text, const char *end)
+ends_with(PgcsBytes text, const char *end)
 {
-	size_t		len = strlen(text);
-	size_t		end_len = strlen(end);
+	size_t		len = strlen(end);
 
-	return len >= end_len && strcmp(text + len - end_len, end) == 0;
+	return text.len >= len && memcmp(text.data + text.len - len, end, len) == 0;
 }
 
 static bool
-look_at_block(PgcsGlance *glance, const char *name, const char *header,
-			  const unsigned char *data, size_t len)
+begins_with(PgcsBytes text, const char *begin)
 {
-	if (ends_with(name, "CERTIFICATE"))
-	{
-		if (header[0] == '\0')
-			return look_at_certificate(glance, data, len);
+	size_t		len = strlen(begin);
+
+	return text.len >= len && memcmp(text.data, begin, len) == 0;
+}
+
+/* One PEM block: its name, and what is between the two lines. */
+static bool
+look_at_block(PgcsGlance *glance, PgcsReader *reader, PgcsBytes name, PgcsBytes body)
+{
+	bool		is_cert = ends_with(name, "CERTIFICATE");
+	bool		is_key = ends_with(name, "PRIVATE KEY") && glance->key == PGCS_GLANCE_NO_KEY;
+	bool		has_header = memchr(body.data, ':', body.len) != NULL;
+	int			n = 0;
+	int			rest = 0;
+
+	if (is_key && (has_header || begins_with(name, "ENCRYPTED")))
+		glance->key = PGCS_GLANCE_ENCRYPTED;
+	else if (is_key && begins_with(name, "DSA"))
+		glance->key = PGCS_GLANCE_OPAQUE;
+	else if (is_cert && has_header)
 		glance->unclear = true;
-	}
-	else if (ends_with(name, "PRIVATE KEY") && glance->key == PGCS_GLANCE_NO_KEY)
+	else if (is_cert || is_key)
 	{
-		if (strncmp(name, "ENCRYPTED", 9) == 0 || strstr(header, "ENCRYPTED") != NULL)
-			glance->key = PGCS_GLANCE_ENCRYPTED;
-		else if (strncmp(name, "DSA", 3) == 0)
-			glance->key = PGCS_GLANCE_OPAQUE;
+		EVP_DecodeInit(reader->decoder);
+		if (EVP_DecodeUpdate(reader->decoder, reader->der, &n, body.data, (int) body.len) < 0 ||
+			EVP_DecodeFinal(reader->decoder, reader->der + n, &rest) < 0)
+			glance->unclear = true;
+		else if (is_cert)
+			return look_at_certificate(glance, reader->der, (size_t) (n + rest));
 		else
-			return look_at_key(glance, data, len);
+			return look_at_key(glance, reader->der, (size_t) (n + rest));
 	}
 	return true;
 }
 
-/* Every PEM block; without any, the file may be a key in DER form. */
-static bool
-look_at(PgcsGlance *glance, const unsigned char *data, size_t len)
+static const unsigned char *
+find(PgcsBytes bytes, const char *text)
 {
-	BIO		   *bio = BIO_new_mem_buf(data, (int) len);
-	char	   *name = NULL;
-	char	   *header = NULL;
-	unsigned char *block = NULL;
-	long		block_len = 0;
+	return memmem(bytes.data, bytes.len, text, strlen(text));
+}
+
+/* The bytes from p on. */
+static PgcsBytes
+from(PgcsBytes bytes, const unsigned char *p)
+{
+	return (PgcsBytes) {p, (size_t) (bytes.data + bytes.len - p)};
+}
+
+/*
+ * Every PEM block, wherever one seems to begin: PEM_read_bio() finds no other,
+ * but takes several times as long.  Without any, the file may be a key in DER
+ * form.
+ */
+static bool
+look_at(PgcsGlance *glance, PgcsReader *reader, PgcsBytes rest)
+{
+	static const char begin[] = "-----BEGIN ";
+	const unsigned char *p;
 	bool		any = false;
-	bool		ok = bio != NULL;
-	unsigned long error;
 
-	while (ok && PEM_read_bio(bio, &name, &header, &block, &block_len))
+	while ((p = find(rest, begin)) != NULL)
 	{
-		any = true;
-		ok = look_at_block(glance, name, header, block, (size_t) block_len);
-		OPENSSL_free(name);
-		OPENSSL_free(header);
-		OPENSSL_clear_free(block, (size_t) block_len);
-	}
+		PgcsBytes	name = from(rest, p + strlen(begin));
+		PgcsBytes	body;
+		const unsigned char *end = find(name, "-----");
 
-	/* it ends where no block begins any more, or something is wrong with it */
-	error = ERR_peek_last_error();
-	if (ERR_GET_LIB(error) != ERR_LIB_PEM ||
-		ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
-		glance->unclear = true;
-	ERR_clear_error();
-	BIO_free(bio);
-	if (ok && !any && len > 0 && data[0] == 0x30)
-		ok = look_at_key(glance, data, len);
-	return ok;
+		if (end == NULL)
+			break;
+		body = from(name, end + strlen("-----"));
+		name.len = (size_t) (end - name.data);
+		rest = body;
+		end = find(body, "-----");
+		if (end != NULL)
+			body.len = (size_t) (end - body.data);
+		else
+			glance->unclear = true;
+		any = true;
+		if (!look_at_block(glance, reader, name, body))
+			return false;
+	}
+	if (!any && rest.len > 0 && rest.data[0] == 0x30)
+		return look_at_key(glance, rest.data, rest.len);
+	return true;
 }
 
 /*
@@ -134,10 +164,11 @@ look_at(PgcsGlance *glance, const unsigned char *data, size_t len)
  * directory was read; if it has become a FIFO since, O_NONBLOCK ends that.
  */
 bool
-pgcs_glance(PgcsGlance *glance, char *path, unsigned char *buffer)
+pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory, char *path)
 {
-	int			fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	ssize_t		n = fd >= 0 ? read(fd, buffer, PGCS_GLANCE_SIZE) : -1;
+	int			fd = openat(directory, strrchr(path, '/') + 1,
+							O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t		n = fd >= 0 ? read(fd, reader->bytes, PGCS_GLANCE_SIZE) : -1;
 	bool		ok = true;
 
 	*glance = (PgcsGlance) {.path = path};
@@ -146,10 +177,30 @@ pgcs_glance(PgcsGlance *glance, char *path, unsigned char *buffer)
 	if (n < 0 || (size_t) n == PGCS_GLANCE_SIZE)
 		glance->unclear = true;
 	else
-		ok = look_at(glance, buffer, (size_t) n);
-	if (n > 0 && glance->key != PGCS_GLANCE_NO_KEY)
-		OPENSSL_cleanse(buffer, (size_t) n);
+		ok = look_at(glance, reader, (PgcsBytes) {reader->bytes, (size_t) n});
 	return ok;
+}
+
+bool
+pgcs_reader_init(PgcsReader *reader)
+{
+	*reader = (PgcsReader) {
+		malloc(PGCS_GLANCE_SIZE), malloc(PGCS_GLANCE_SIZE), EVP_ENCODE_CTX_new(),
+	};
+	return reader->bytes != NULL && reader->der != NULL && reader->decoder != NULL;
+}
+
+void
+pgcs_reader_free(PgcsReader *reader)
+{
+	if (reader->bytes != NULL)
+		OPENSSL_cleanse(reader->bytes, PGCS_GLANCE_SIZE);
+	if (reader->der != NULL)
+		OPENSSL_cleanse(reader->der, PGCS_GLANCE_SIZE);
+	free(reader->bytes);
+	free(reader->der);
+	EVP_ENCODE_CTX_free(reader->decoder);
+	*reader = (PgcsReader) {NULL, NULL, NULL};
 }
 
 void

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <openssl/evp.h>
+
 #include "der.h"
 
 /* Larger files are read in full. */
@@ -33,11 +35,25 @@ typedef struct PgcsGlance
 	bool		taken;			/* for whoever collects them */
 } PgcsGlance;
 
+/* What one file after the other is read into; may hold keys, so it is wiped. */
+typedef struct PgcsReader
+{
+	unsigned char *bytes;
+	unsigned char *der;
+	EVP_ENCODE_CTX *decoder;
+} PgcsReader;
+
+/* To be freed even if memory ran out, and this is false. */
+extern bool pgcs_reader_init(PgcsReader *reader);
+extern void pgcs_reader_free(PgcsReader *reader);
+
 /*
- * Looks at a regular file; the glance takes the path.  buffer holds
- * PGCS_GLANCE_SIZE bytes and is wiped.  False when memory is out.
+ * Looks at a regular file; the glance takes the path.  directory is that of
+ * the file, open: a name within it is found faster than a path.  False when
+ * memory is out.
  */
-extern bool pgcs_glance(PgcsGlance *glance, char *path, unsigned char *buffer);
+extern bool pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory,
+						char *path);
 extern void pgcs_glance_free(PgcsGlance *glance);
 
 #endif							/* PGCS_GLANCE_H */

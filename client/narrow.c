@@ -8,10 +8,11 @@
  * to one and is held locally, so that a chain could be completed.  A key is
  * left out if it is seen to be no such certificate's.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "name.h"
@@ -24,11 +25,10 @@ pgcs_narrow_add_directory(PgcsNarrow *narrow, const char *directory,
 {
 	PgcsEntry  *entries;
 	size_t		n;
+	int			fd;
 	bool		ok = true;
 
-	if (narrow->buffer == NULL)
-		narrow->buffer = malloc(PGCS_GLANCE_SIZE);
-	if (narrow->buffer == NULL)
+	if (narrow->reader.bytes == NULL && !pgcs_reader_init(&narrow->reader))
 		return false;
 	if (!pgcs_scan_directory(directory, &entries, &n, problems))
 		return !problems->failed;
@@ -44,14 +44,17 @@ pgcs_narrow_add_directory(PgcsNarrow *narrow, const char *directory,
 			narrow->size = narrow->n + n;
 		}
 	}
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < n; i++)
 	{
 		if (ok && entries[i].regular)
-			ok = pgcs_glance(&narrow->glances[narrow->n++], entries[i].path,
-							 narrow->buffer);
+			ok = pgcs_glance(&narrow->glances[narrow->n++], &narrow->reader, fd,
+							 entries[i].path);
 		else
 			free(entries[i].path);
 	}
+	if (fd >= 0)
+		close(fd);
 	free(entries);
 	return ok;
 }
@@ -62,9 +65,7 @@ pgcs_narrow_free(PgcsNarrow *narrow)
 	for (size_t i = 0; i < narrow->n; i++)
 		pgcs_glance_free(&narrow->glances[i]);
 	free(narrow->glances);
-	if (narrow->buffer != NULL)
-		OPENSSL_cleanse(narrow->buffer, PGCS_GLANCE_SIZE);
-	free(narrow->buffer);
+	pgcs_reader_free(&narrow->reader);
 }
 
 static bool

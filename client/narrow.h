@@ -16,7 +16,7 @@ typedef struct PgcsNarrow
 	PgcsGlance *glances;		/* in the order of paths, by directory */
 	size_t		n;
 	size_t		size;
-	unsigned char *buffer;
+	PgcsReader	reader;
 } PgcsNarrow;
 
 /* Looks at every file of a directory.  False: no memory. */

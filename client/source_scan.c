@@ -62,11 +62,11 @@ pgcs_scan_directory(const char *directory, PgcsEntry **entries, size_t *n,
 						 strerror(errno));
 		return false;
 	}
-	while (len > 1 && directory[len - 1] == '/')
+	while (len > 0 && directory[len - 1] == '/')
 		len--;
 	while (errno = 0, (entry = readdir(dir)) != NULL)
 	{
-		size_t		path_size;
+		size_t		name_size;
 		char	   *path;
 		bool		regular;
 		bool		is_directory;
@@ -83,13 +83,13 @@ pgcs_scan_directory(const char *directory, PgcsEntry **entries, size_t *n,
 				goto no_memory;
 			list = larger;
 		}
-		path_size = len + strlen(entry->d_name) + 2;
-		path = malloc(path_size);
+		name_size = strlen(entry->d_name) + 1;
+		path = malloc(len + 1 + name_size);
 		if (path == NULL)
 			goto no_memory;
-		snprintf(path, path_size, "%.*s/%s",
-				 len == 1 && directory[0] == '/' ? 0 : (int) len, directory,
-				 entry->d_name);
+		memcpy(path, directory, len);
+		path[len] = '/';
+		memcpy(path + len + 1, entry->d_name, name_size);
 		regular = is_regular(entry, path, &is_directory);
 		if (is_directory)
 			free(path);
