@@ -120,12 +120,14 @@ choose(pgcs_selector *sel, pgcs_bundle *bundle, const pgcs_request *request,
 	choice->bundle = pgcs_bundle_ref(bundle);
 	choice->request = pgcs_request_ref((pgcs_request *) request);
 	choice->now = now;
+	if (sel->user != NULL && (choice->user = strdup(sel->user)) == NULL)
+		goto no_memory;
 	choice->strict = sel->strict;
 	choice->policy_known = sel->n_policies + request->n_policies > 0;
 	for (size_t i = 0; i < request->n_hosts; i++)
 		if (request->hosts[i].answer == PGCS_ANSWER_UNNAMED)
 			choice->unnamed = true;
-	if (!pgcs_line_up(sel, choice, all) ||
+	if (!pgcs_line_up(choice, all) ||
 		(all && !pgcs_judge_waiting(sel, choice)) ||
 		!pgcs_choice_decide(sel, choice))
 		goto no_memory;
@@ -170,6 +172,7 @@ pgcs_choice_free(pgcs_choice *choice)
 	free(choice->candidates);
 	free(choice->bounds);
 	free(choice->waiting);
+	free(choice->user);
 	free(choice->text);
 	pgcs_request_free(choice->request);
 	pgcs_bundle_free(choice->bundle);

@@ -44,6 +44,7 @@ struct pgcs_choice
 {
 	pgcs_bundle *bundle;
 	pgcs_request *request;
+	char	   *user;			/* the role, or NULL */
 	int64_t		now;
 	pgcs_candidate **candidates;	/* judged, the best first */
 	size_t		n_candidates;
@@ -65,6 +66,7 @@ typedef struct PgcsJudging
 	const pgcs_selector *sel;
 	const pgcs_bundle *bundle;
 	const pgcs_request *request;
+	const char *user;			/* the role, or NULL */
 	int64_t		now;
 } PgcsJudging;
 
@@ -92,7 +94,7 @@ extern bool pgcs_is_rival(const pgcs_candidate *a, const pgcs_candidate *b);
 /* contest.c: all are false when memory is out. */
 
 /* Lines up the identities that can fit; all of them, if all are asked for. */
-extern bool pgcs_line_up(pgcs_selector *sel, pgcs_choice *choice, bool all);
+extern bool pgcs_line_up(pgcs_choice *choice, bool all);
 
 /*
  * Judges as many as it takes to know the best, and whether it has a rival;

@@ -119,7 +119,7 @@ can_be_complete(const pgcs_bundle *bundle, const pgcs_request *request)
 }
 
 bool
-pgcs_line_up(pgcs_selector *sel, pgcs_choice *choice, bool all)
+pgcs_line_up(pgcs_choice *choice, bool all)
 {
 	const pgcs_bundle *bundle = choice->bundle;
 	const PgcsHost *host = all ? NULL : naming_host(choice->request);
@@ -149,7 +149,7 @@ pgcs_line_up(pgcs_selector *sel, pgcs_choice *choice, bool all)
 		pgcs_candidate_conclude(bound);
 		if (bound->doubt < doubt)
 			bound->doubt = doubt;
-		bound->cn_is_role = pgcs_cn_is_role(bound->identity, sel->user);
+		bound->cn_is_role = pgcs_cn_is_role(bound->identity, choice->user);
 		bound->top_announced = true;
 		bound->complete = complete;
 		choice->waiting[choice->n_waiting++] = bound;
@@ -164,7 +164,8 @@ pgcs_line_up(pgcs_selector *sel, pgcs_choice *choice, bool all)
 static bool
 judge(pgcs_selector *sel, pgcs_choice *choice, size_t which)
 {
-	PgcsJudging judging = {sel, choice->bundle, choice->request, choice->now};
+	PgcsJudging judging = {sel, choice->bundle, choice->request, choice->user,
+	choice->now};
 	pgcs_candidate *candidate = pgcs_judge_candidate(&judging,
 													 choice->waiting[which]->identity);
 

@@ -125,7 +125,7 @@ from(PgcsBytes bytes, const unsigned char *p)
 /*
  * Every PEM block, wherever one seems to begin: PEM_read_bio() finds no other,
  * but takes several times as long.  Without any, the file may be a key in DER
- * form.
+ * form, or PKCS#12.
  */
 static bool
 look_at(PgcsGlance *glance, PgcsReader *reader, PgcsBytes rest)
@@ -155,7 +155,7 @@ look_at(PgcsGlance *glance, PgcsReader *reader, PgcsBytes rest)
 			return false;
 	}
 	if (!any && rest.len > 0 && rest.data[0] == 0x30)
-		return look_at_key(glance, rest.data, rest.len);
+		glance->unclear = true;
 	return true;
 }
 

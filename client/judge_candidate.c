@@ -75,7 +75,7 @@ check_curve(PgcsCase *c)
 static void
 check_policy(PgcsCase *c, const PgcertPolicy *policy, const PgcertFacts *facts)
 {
-	const char *role = c->judging->sel->user;
+	const char *role = c->judging->user;
 	PgcertVerdict *verdict;
 	char	   *words = NULL;
 
@@ -249,7 +249,7 @@ judge_itself(const PgcsJudging *judging, pgcs_candidate *candidate)
 {
 	const pgcs_identity *identity = candidate->identity;
 	const PgcertFacts *facts = identity->facts;
-	const char *role = judging->sel->user;
+	const char *role = judging->user;
 	char		date[32];
 
 	candidate->cn_is_role = pgcs_cn_is_role(identity, role);

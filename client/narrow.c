@@ -69,12 +69,13 @@ pgcs_narrow_free(PgcsNarrow *narrow)
 }
 
 static bool
-take(PgcsGlance *glance, PgcsPool *pool, pgcs_bundle *bundle)
+take(const pgcs_selector *sel, PgcsGlance *glance, PgcsPool *pool,
+	 pgcs_bundle *bundle)
 {
 	if (glance->taken)
 		return true;
 	glance->taken = true;
-	return pgcs_pool_add(pool, bundle, glance->path, false);
+	return pgcs_pool_add(sel, pool, bundle, glance->path, false, NULL);
 }
 
 /* ---------- certificates ---------- */
@@ -182,7 +183,7 @@ take_issued(PgcsNarrow *narrow, const PgcsNameIndex *wanted, PgcsPool *pool,
 		if (i == 0 || compare_issued(&issued[i - 1], &issued[i]) != 0)
 			is_live = is_wanted(wanted, issued[i].issuer);
 		if (is_live)
-			ok = take(&narrow->glances[issued[i].glance], pool, bundle);
+			ok = take(narrow->sel, &narrow->glances[issued[i].glance], pool, bundle);
 	}
 	free(issued);
 	return ok;
@@ -265,7 +266,7 @@ take_keys(PgcsNarrow *narrow, PgcsPool *pool, pgcs_bundle *bundle)
 			fits = bsearch(&glance->public, keys.keys, keys.n, sizeof(*keys.keys),
 						   compare_keys) != NULL;
 		if (fits)
-			ok = take(glance, pool, bundle);
+			ok = take(narrow->sel, glance, pool, bundle);
 	}
 	free(keys.keys);
 	return ok;
@@ -279,7 +280,7 @@ pgcs_narrow_take(PgcsNarrow *narrow, PgcsPool *pool, pgcs_bundle *bundle)
 
 	for (size_t i = 0; ok && i < narrow->n; i++)
 		if (narrow->glances[i].unclear || narrow->glances[i].may_be_ca)
-			ok = take(&narrow->glances[i], pool, bundle);
+			ok = take(narrow->sel, &narrow->glances[i], pool, bundle);
 	ok = ok && find_wanted(narrow, bundle, &wanted) &&
 		take_issued(narrow, &wanted, pool, bundle) &&
 		take_keys(narrow, pool, bundle);
@@ -313,6 +314,6 @@ pgcs_narrow_take_closed(PgcsNarrow *narrow, PgcsPool *pool, pgcs_bundle *bundle)
 
 	for (size_t i = 0; ok && i < narrow->n; i++)
 		if (is_closed(narrow, &narrow->glances[i]))
-			ok = take(&narrow->glances[i], pool, bundle);
+			ok = take(narrow->sel, &narrow->glances[i], pool, bundle);
 	return ok;
 }
