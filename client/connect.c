@@ -224,6 +224,9 @@ select_for_role(pgcs_connection *connection)
 
 /* ---------- choosing ---------- */
 
+/* Files that change more often than this while they are looked at. */
+#define MAX_READS 5
+
 /* Reads the sources anew; the caller's bundle stays as it is. */
 static bool
 read_again(pgcs_connection *connection)
@@ -240,8 +243,8 @@ read_again(pgcs_connection *connection)
 
 /*
  * Chooses for the present host, and begins to connect.  The bundle may be
- * old: files that changed meanwhile are read again, once, and so are all of
- * them if nothing fits, as what fits may have come since.
+ * old: files that changed meanwhile are read again, and so are all of them,
+ * once, if nothing fits, as what fits may have come since.
  */
 static void
 choose(pgcs_connection *connection)
@@ -250,14 +253,13 @@ choose(pgcs_connection *connection)
 	pgcs_choice *choice = NULL;
 	int			result = PGCS_CHANGED;
 
-	for (int i = 0; i < 2; i++)
+	for (int reads = 0;; reads++)
 	{
 		pgcs_choice_free(choice);
 		choice = select_for_role(connection);
 		result = choice != NULL ? pgcs_choice_load(sel, choice) : PGCS_NO_MEMORY;
-		if (i > 0 || (result != PGCS_CHANGED &&
-					  (result != PGCS_OK || choice->status != PGCS_NONE ||
-					   connection->is_fresh)))
+		if (result == PGCS_CHANGED ? reads == MAX_READS
+			: result != PGCS_OK || choice->status != PGCS_NONE || connection->is_fresh)
 			break;
 		if (!read_again(connection))
 		{
