@@ -54,7 +54,20 @@ sub client_half
 		"$to{lib}/pkgconfig/pgcertsel.pc",
 		"$to{include}/pgcertsel.h",
 		"$to{man}/man1/pgcertsel.1",
-		"$to{man}/man3/pgcertsel.3");
+		(map { "$to{man}/man3/$_.3" } manual_pages()));
+}
+
+# A page for each family of functions, and one for each function that shows it.
+sub manual_pages
+{
+	my %pages = map { basename($_, '.3') => 1 } glob "$dir/src/client/man/*.3";
+	open my $header, '<', "$dir/src/client/pgcertsel.h" or die $!;
+
+	while (my $line = <$header>)
+	{
+		$pages{$1} = 1 if $line =~ /^extern .*?(pgcs_\w+)\(/;
+	}
+	return sort keys %pages;
 }
 
 sub below
