@@ -73,6 +73,10 @@ look()
 
 	# without these some tests are skipped
 	wish shellcheck		have shellcheck
+	wish valgrind		have valgrind
+	wish g++			have g++
+	wish groff-base		have groff
+	wish mandoc			have mandoc
 	# a KDC, for logins over connections that GSSAPI encrypts
 	wish krb5-kdc		system_program krb5kdc
 	wish krb5-admin-server system_program kadmin.local

@@ -55,6 +55,18 @@ main()
 		common_tests "-g -O1 -fno-omit-frame-pointer $sanitized" || true
 	stage again "client/ under sanitizers" 600 \
 		client_tests BUILD=build-sanitized "SANITIZE=$sanitizers" || true
+	if command -v valgrind >/dev/null; then
+		stage again "client/ under valgrind" 300 \
+			with_tap quiet_make -C client check-valgrind || true
+	else
+		skip "client/ under valgrind: it is not installed"
+	fi
+	if sanitizes_threads; then
+		stage again "threads, watched for races" 300 \
+			with_tap quiet_make -C client check-threads || true
+	else
+		skip "threads, watched for races: the compiler has no ThreadSanitizer"
+	fi
 
 	if stage check "install" 300 build install "DESTDIR=$sandbox/stage"; then
 		export PG_CERT_POLICY_STAGE=$sandbox/stage
@@ -145,6 +157,14 @@ perl_tests()
 shellcheck_all()
 {
 	run sh -c 'shellcheck -x $(find . -name "*.sh" | sort) .ci/run'
+}
+
+# Can a program be built so, and does it run here?
+sanitizes_threads()
+{
+	echo 'int main(void) { return 0; }' >"$sandbox/log/none.c" &&
+		"${CC:-cc}" -fsanitize=thread -o "$sandbox/log/none" "$sandbox/log/none.c" 2>/dev/null &&
+		"$sandbox/log/none" 2>/dev/null
 }
 
 find_clang()
