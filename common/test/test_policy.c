@@ -134,6 +134,7 @@ static const struct
 	{"serial=0x1f", 8, "serial", "\"0x1f\" is not a serial number"},
 	{"serial=-1", 8, "serial", "\"-1\" is not a serial number"},
 	{"eku=clientauth", 5, "eku", "extended key usage \"clientauth\" is not recognized"},
+	{"eku=\"a\tb\nc\"", 6, "eku", "extended key usage \"a\\09b\\0Ac\" is not recognized"},
 	{"eku=1.3.6.01", 5, "eku", "extended key usage \"1.3.6.01\" is not recognized"},
 	{"eku=1", 5, "eku", "extended key usage \"1\" is not recognized"},
 	{"eku=clientAuth,foo", 16, "eku", "extended key usage \"foo\" is not recognized"},
