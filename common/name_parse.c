@@ -99,6 +99,30 @@ read_type(Reader *reader)
 	return OBJ_txt2obj(oid, 1);
 }
 
+/*
+ * Can a name hold the value?  Not every type of string can stand in one, and
+ * not every string of those types has characters.
+ */
+static bool
+is_readable(const X509_NAME_ENTRY *entry)
+{
+	X509_NAME  *name = X509_NAME_new();
+	X509_NAME  *again = NULL;
+	unsigned char *der = NULL;
+	const unsigned char *p;
+	int			len = -1;
+
+	if (name != NULL && X509_NAME_add_entry(name, entry, -1, 0) == 1)
+		len = i2d_X509_NAME(name, &der);
+	p = der;
+	if (len > 0)
+		again = d2i_X509_NAME(NULL, &p, len);
+	X509_NAME_free(name);
+	X509_NAME_free(again);
+	OPENSSL_free(der);
+	return again != NULL;
+}
+
 /* "#" and hex: the DER of the value itself. */
 static X509_NAME_ENTRY *
 read_hex_value(Reader *reader, const ASN1_OBJECT *type)
@@ -134,6 +158,11 @@ read_hex_value(Reader *reader, const ASN1_OBJECT *type)
 		entry = X509_NAME_ENTRY_create_by_OBJ(NULL, type, any->type,
 											  any->value.asn1_string->data,
 											  any->value.asn1_string->length);
+	if (entry != NULL && !is_readable(entry))
+	{
+		X509_NAME_ENTRY_free(entry);
+		entry = NULL;
+	}
 	if (entry == NULL)
 		pgcert_error_set(reader->error, start + 1,
 						 "value after \"#\" is not the hex of a DER string");

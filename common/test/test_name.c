@@ -65,6 +65,10 @@ static const struct
 	{"CN=#0", NULL, 4, "value after \"#\" is not the hex of a DER string"},
 	{"CN=#0c05616c", NULL, 4, "value after \"#\" is not the hex of a DER string"},
 	{"CN=#0500", NULL, 4, "value after \"#\" is not the hex of a DER string"},
+	/* an end-of-contents, an INTEGER, half a character of a BMPString */
+	{"CN=#0000", NULL, 4, "value after \"#\" is not the hex of a DER string"},
+	{"CN=#020101", NULL, 4, "value after \"#\" is not the hex of a DER string"},
+	{"CN=#1e0161", NULL, 4, "value after \"#\" is not the hex of a DER string"},
 	{"CN=#0c0161zz", NULL, 11, "name has a stray character after a value"},
 };
 
