@@ -20,6 +20,11 @@
 /* No CA list that TLS can carry is larger, nor is its SQL form. */
 #define MAX_ROWS 100000
 
+/* Nor are the certificates of PGCS_MAX_CA_FILE_SIZE, whatever stands around. */
+#define MAX_ANSWER_BYTES (64 * 1024 * 1024)
+
+#define NOT_ASKED_FOR "the server's answer is not what was asked for"
+
 /* One bytea of a result, whichever format it has; the caller frees it. */
 static unsigned char *
 bytea_value(const PGresult *result, int row, int column, size_t *len)
@@ -125,6 +130,25 @@ pgcs_request_from_result(pgcs_selector *sel, const struct pg_result *result)
 
 /* ---------- asking ---------- */
 
+/* Waits for the server; false, with the error set, when its time is over. */
+static bool
+wait_for_server(pgcs_selector *sel, PGconn *conn, bool for_write, int64_t deadline)
+{
+	if (pgcs_wait_socket(PQsocket(conn), for_write, deadline))
+		return true;
+	pgcs_fail(sel, PGCS_UNREACHABLE,
+			  "could not ask for the names: timeout expired");
+	return false;
+}
+
+/* What a server would like to have printed. */
+static void
+ignore_notice(void *argument, const char *message)
+{
+	(void) argument;
+	(void) message;
+}
+
 /* Connects, or fails within the time; NULL with the error set. */
 static PGconn *
 connect_in_time(pgcs_selector *sel, const char *conninfo, int64_t deadline)
@@ -138,14 +162,12 @@ connect_in_time(pgcs_selector *sel, const char *conninfo, int64_t deadline)
 		pgcs_fail_memory(sel);
 		return NULL;
 	}
+	PQsetNoticeProcessor(conn, ignore_notice, NULL);
 	while (PQstatus(conn) != CONNECTION_BAD && status != PGRES_POLLING_OK &&
 		   status != PGRES_POLLING_FAILED)
 	{
-		if (!pgcs_wait_socket(PQsocket(conn), status == PGRES_POLLING_WRITING,
-							  deadline))
+		if (!wait_for_server(sel, conn, status == PGRES_POLLING_WRITING, deadline))
 		{
-			pgcs_fail(sel, PGCS_UNREACHABLE,
-					  "could not ask for the names: timeout expired");
 			PQfinish(conn);
 			return NULL;
 		}
@@ -163,43 +185,107 @@ connect_in_time(pgcs_selector *sel, const char *conninfo, int64_t deadline)
 	return NULL;
 }
 
-/* One query, its rows in binary; NULL with the error set. */
+/* Rows as they come, and how much of them there is. */
+typedef struct Rows
+{
+	PGresult   *all;			/* NULL before the first */
+	size_t		bytes;
+} Rows;
+
+/* Adds the rows of a result; 0, or a negative code with the error set. */
+static int
+rows_add(pgcs_selector *sel, Rows *rows, const PGresult *result)
+{
+	if (rows->all == NULL)
+		rows->all = PQcopyResult(result, PG_COPYRES_ATTRS);
+	if (rows->all == NULL)
+		return pgcs_fail_memory(sel);
+	for (int i = 0; i < PQntuples(result); i++)
+	{
+		int			row = PQntuples(rows->all);
+
+		for (int column = 0; column < PQnfields(result); column++)
+		{
+			bool		is_null = PQgetisnull(result, i, column);
+
+			rows->bytes += (size_t) PQgetlength(result, i, column);
+			if (!PQsetvalue(rows->all, row, column,
+							is_null ? NULL : PQgetvalue(result, i, column),
+							is_null ? -1 : PQgetlength(result, i, column)))
+				return pgcs_fail_memory(sel);
+		}
+		if (row >= MAX_ROWS || rows->bytes > MAX_ANSWER_BYTES)
+			return pgcs_fail(sel, PGCS_UNREACHABLE,
+							 "could not ask for the names: the server sends more than any list of CAs");
+	}
+	return PGCS_OK;
+}
+
+/* May another result follow?  A COPY has one as often as one asks. */
+static bool
+is_in_copy(const PGresult *result)
+{
+	return PQresultStatus(result) == PGRES_COPY_IN ||
+		PQresultStatus(result) == PGRES_COPY_OUT ||
+		PQresultStatus(result) == PGRES_COPY_BOTH;
+}
+
+/*
+ * One query, its rows in binary; NULL with the error set.  The rows are taken
+ * one by one, since a server may send them without end.
+ */
 static PGresult *
 query_in_time(pgcs_selector *sel, PGconn *conn, int64_t deadline,
 			  const char *sql, int n, const char *const *parameters)
 {
-	PGresult   *result = NULL;
-	PGresult   *next;
+	Rows		rows = {NULL, 0};
+	bool		failed = false;
+	PGresult   *next = NULL;
+	const char *message;
 	char	   *words;
 
-	if (PQsendQueryParams(conn, sql, n, NULL, parameters, NULL, NULL, 1))
+	if (PQsendQueryParams(conn, sql, n, NULL, parameters, NULL, NULL, 1) &&
+		PQsetSingleRowMode(conn))
 	{
-		while (PQisBusy(conn))
+		do
 		{
-			if (!pgcs_wait_socket(PQsocket(conn), false, deadline))
+			PQclear(next);
+			while (PQisBusy(conn))
 			{
-				pgcs_fail(sel, PGCS_UNREACHABLE,
-						  "could not ask for the names: timeout expired");
-				return NULL;
+				if (!wait_for_server(sel, conn, false, deadline))
+				{
+					PQclear(rows.all);
+					return NULL;
+				}
+				if (!PQconsumeInput(conn))
+					break;
 			}
-			if (!PQconsumeInput(conn))
-				break;
-		}
-		while ((next = PQgetResult(conn)) != NULL)
-		{
-			PQclear(result);
-			result = next;
-		}
+			next = PQgetResult(conn);
+			if (PQresultStatus(next) == PGRES_SINGLE_TUPLE ||
+				PQresultStatus(next) == PGRES_TUPLES_OK)
+			{
+				if (rows_add(sel, &rows, next) != PGCS_OK)
+				{
+					PQclear(next);
+					PQclear(rows.all);
+					return NULL;
+				}
+			}
+			else if (next != NULL)
+				failed = true;
+		} while (next != NULL && !is_in_copy(next));
+		PQclear(next);
 	}
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		return result;
-	words = pgcs_libpq_words(PQerrorMessage(conn));
+	if (rows.all != NULL && !failed)
+		return rows.all;
+	PQclear(rows.all);
+	message = PQerrorMessage(conn);
+	words = pgcs_libpq_words(message[0] != '\0' ? message : NOT_ASKED_FOR);
 	if (words == NULL)
 		pgcs_fail_memory(sel);
 	else
 		pgcs_fail(sel, PGCS_UNREACHABLE, "could not ask for the names: %s", words);
 	free(words);
-	PQclear(result);
 	return NULL;
 }
 
@@ -208,7 +294,7 @@ add_certificates(pgcs_selector *sel, PgcsHost *host, const PGresult *result)
 {
 	int			column = PQfnumber(result, "certificate");
 
-	if (column < 0 || PQntuples(result) > MAX_ROWS)
+	if (column < 0)
 		return pgcs_fail(sel, PGCS_INVALID, "pg_trusted_cas has no usable column certificate");
 	for (int row = 0; row < PQntuples(result); row++)
 	{
@@ -247,7 +333,7 @@ add_policies(pgcs_selector *sel, pgcs_request *request, const PGresult *result)
 {
 	int			column = PQfnumber(result, "policy");
 
-	if (column < 0 || PQntuples(result) > MAX_ROWS)
+	if (column < 0)
 		return pgcs_fail(sel, PGCS_INVALID, "pg_cert_policy_for() has no usable column policy");
 	for (int row = 0; row < PQntuples(result); row++)
 	{
@@ -275,6 +361,14 @@ add_policies(pgcs_selector *sel, pgcs_request *request, const PGresult *result)
 		policies[request->n_policies++] = policy;
 	}
 	return PGCS_OK;
+}
+
+/* A boolean of a row in binary; false for what is none. */
+static bool
+is_true(const PGresult *result, int column)
+{
+	return PQgetlength(result, 0, column) == 1 &&
+		PQgetvalue(result, 0, column)[0] == 1;
 }
 
 /* Asks what is there to ask; each object is of a later version or optional. */
@@ -307,9 +401,15 @@ ask(pgcs_selector *sel, PGconn *conn, int64_t deadline, pgcs_request *request,
 						 "extension pg_cert_policy is not installed in database \"%s\"",
 						 PQdb(conn));
 	}
+	if (PQnfields(result) != 3)
+	{
+		PQclear(result);
+		return pgcs_fail(sel, PGCS_UNREACHABLE,
+						 "could not ask for the names: %s", NOT_ASKED_FOR);
+	}
 	snprintf(schema, sizeof(schema), "%s", PQgetvalue(result, 0, 0));
-	has_cas = PQgetvalue(result, 0, 1)[0] == 1;
-	has_policies = PQgetvalue(result, 0, 2)[0] == 1;
+	has_cas = is_true(result, 1);
+	has_policies = is_true(result, 2);
 	PQclear(result);
 
 	snprintf(sql, sizeof(sql),
