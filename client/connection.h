@@ -75,10 +75,14 @@ typedef struct PgcsHandshake
 	SSL		   *ssl;			/* held, so that it outlives a failure */
 	PgcsHandshakeState state;
 	bool		timed_out;
+	bool		own_alert;		/* it was us who broke off */
 	char	   *error;			/* of FAILED; one line, escaped */
 } PgcsHandshake;
 
-/* Starts; false when memory is out.  conninfo is for a single host. */
+/*
+ * Starts; false when memory is out.  conninfo is for a single host.  The
+ * handshake must stay where it is until its end.
+ */
 extern bool pgcs_handshake_start(PgcsHandshake *handshake, const char *conninfo);
 extern void pgcs_handshake_step(PgcsHandshake *handshake);
 

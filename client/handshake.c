@@ -119,6 +119,18 @@ set_cork(PGconn *conn, int on)
 #endif
 }
 
+/* OpenSSL is about to tell the server that it has had enough. */
+static void
+watch_alerts(int is_sent, int version, int type, const void *bytes, size_t len,
+			 SSL *ssl, void *handshake)
+{
+	(void) version;
+	(void) ssl;
+	if (is_sent && type == SSL3_RT_ALERT && len == 2 &&
+		((const unsigned char *) bytes)[0] == SSL3_AL_FATAL)
+		((PgcsHandshake *) handshake)->own_alert = true;
+}
+
 void
 pgcs_handshake_step(PgcsHandshake *handshake)
 {
@@ -143,6 +155,8 @@ pgcs_handshake_step(PgcsHandshake *handshake)
 		SSL_free(handshake->ssl);
 		SSL_up_ref(ssl);
 		handshake->ssl = ssl;
+		SSL_set_msg_callback(ssl, watch_alerts);
+		SSL_set_msg_callback_arg(ssl, handshake);
 	}
 	if (status == PGRES_POLLING_FAILED)
 	{
@@ -203,6 +217,8 @@ pgcs_handshake_time_out(PgcsHandshake *handshake)
 void
 pgcs_handshake_end(PgcsHandshake *handshake)
 {
+	if (handshake->ssl != NULL)
+		SSL_set_msg_callback(handshake->ssl, NULL);
 	PQfinish(handshake->conn);
 	SSL_free(handshake->ssl);
 	free(handshake->error);
@@ -230,10 +246,12 @@ bool
 pgcs_handshake_was_refused(const PgcsHandshake *handshake)
 {
 	/*
-	 * The request comes before libpq has verified the server's signature and
-	 * name, so a failure after it may be libpq's own.
+	 * The request comes before libpq has read all of it, and before it has
+	 * verified the server's signature and name, so a failure after it may be
+	 * libpq's own.
 	 */
-	return handshake->state == PGCS_HANDSHAKE_FAILED && !handshake->timed_out &&
+	return handshake->state == PGCS_HANDSHAKE_FAILED &&
+		!handshake->timed_out && !handshake->own_alert &&
 		pgcs_handshake_was_asked(handshake) &&
 		!SSL_is_init_finished(handshake->ssl) &&
 		((SSL_get_verify_mode(handshake->ssl) & SSL_VERIFY_PEER) == 0 ||
