@@ -115,7 +115,8 @@ for name in "${names[@]}"; do
 	# the subject as it is, the fourth sequence of the certificate's body
 	openssl asn1parse -in "$work/$name.crt" -strparse "$(openssl asn1parse \
 		-in "$work/$name.crt" | awk -F: '/d=2/ && /SEQUENCE/ { n++; if (n == 4) { print $1 + 0; exit } }')" \
-		-noout -out "$work/subject" 2>/dev/null && put name <"$work/subject"
+		-noout -out "$work/$name.name" 2>/dev/null
+	put name <"$work/$name.name"
 done
 for text in 'CN=a+O=b,C=CA' 'cn=#0c0161' '2.5.4.3=x' 'CN=a\,b\\\"\+\<\>\;' 'CN=\20a\20' \
 	'CN=Ren\C3\A9' 'UID=u,DC=example,DC=com' 'O="a, b"' 'CN= a ,O= b' 'emailAddress=a@b'; do
@@ -149,7 +150,8 @@ bytes()
 		'"$1" "${@:2}"
 }
 
-mapfile -t subjects < <(find "$out/name" -type f -size -200c | sort)
+subjects=("${names[@]/#/$work/}")
+subjects=("${subjects[@]/%/.name}")
 for columns in 1 2 3 7 9 11 15; do
 	# shellcheck disable=SC2016
 	put result < <(bytes 'print chr shift, map { sized("n", slurp($_)) } @ARGV' \
@@ -234,11 +236,11 @@ for text in 'sslcert=a.crt,b.crt sslkey=a.key,b.key sslpassword=,swordfish' \
 	put lists < <(printf '%s\0swordfish' "$text")
 done
 for kind in 0 1 2 3 4; do
-	for text in 'plain' "it's" 'back\slash' 'per%cent&a=b?' ' blank ' $'new\nline' '$(id)`' ''; do
+	for text in 'plain' "it's" 'back\slash' 'per%cent&a=b?' ' blank ' $'new\nline' '\$HOME`id`' ''; do
 		# shellcheck disable=SC2059
 		put format < <(printf "\\$kind\\5%s\\0\\7%s\\0\\21x" "$text" "$text")
 	done
 done
-for text in 'key:swordfish' $'# comment\n/a\\:b/c\\\\d:pass\\:word\r\n' $'a:b:c\n\n:x\n' 'no colon' '\'; do
+for text in 'key:swordfish' $'# comment\n/a\\:b/c\\\\d:pass\\:word\r\n' $'a:b:c\n\n:x\n' 'no colon' $'\\'; do
 	put passwords < <(printf '%s' "$text")
 done
