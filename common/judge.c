@@ -28,6 +28,15 @@ match_if(bool matches)
 	return matches ? PGCERT_MATCH_YES : PGCERT_MATCH_NO;
 }
 
+/* A name without any attribute names nobody (RFC 5280, 4.1.2.6). */
+static PgcertMatch
+match_name(const PgcertValue *value, const X509_NAME *name)
+{
+	if (X509_NAME_entry_count(name) == 0)
+		return PGCERT_MATCH_NOT_THERE;
+	return match_if(pgcert_name_equal(name, value->name));
+}
+
 static PgcertMatch
 match_bytes(const PgcertValue *value, const unsigned char *bytes, size_t len)
 {
@@ -131,9 +140,9 @@ match_value(const PgcertClause *clause, const PgcertValue *value,
 				return match_state(facts->cn_state);
 			return pgcert_pattern_match(value, role, facts->cn, facts->cn_len, false);
 		case PGCERT_CLAUSE_DN:
-			return match_if(pgcert_name_equal(facts->subject, value->name));
+			return match_name(value, facts->subject);
 		case PGCERT_CLAUSE_ISSUER:
-			return match_if(pgcert_name_equal(facts->issuer, value->name));
+			return match_name(value, facts->issuer);
 		case PGCERT_CLAUSE_SAN:
 			return match_san(value, facts, role);
 		case PGCERT_CLAUSE_CA:

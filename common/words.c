@@ -132,6 +132,13 @@ add_name(PgcertBuf *buf, const X509_NAME *name)
 	free(text);
 }
 
+/* An empty name is none. */
+static PgcertState
+name_state(const X509_NAME *name)
+{
+	return X509_NAME_entry_count(name) == 0 ? PGCERT_ABSENT : PGCERT_PRESENT;
+}
+
 static void
 add_sans(PgcertBuf *buf, const PgcertFacts *facts)
 {
@@ -239,10 +246,14 @@ pgcert_words_found(PgcertClauseKind kind, const PgcertFacts *facts, int64_t now)
 				add_quoted(&buf, facts->cn, facts->cn_len);
 			break;
 		case PGCERT_CLAUSE_DN:
-			add_name(&buf, facts->subject);
+			state = name_state(facts->subject);
+			if (state == PGCERT_PRESENT)
+				add_name(&buf, facts->subject);
 			break;
 		case PGCERT_CLAUSE_ISSUER:
-			add_name(&buf, facts->issuer);
+			state = name_state(facts->issuer);
+			if (state == PGCERT_PRESENT)
+				add_name(&buf, facts->issuer);
 			break;
 		case PGCERT_CLAUSE_SAN:
 			state = facts->san_state;

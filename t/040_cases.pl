@@ -15,6 +15,8 @@ use Test::More;
 my $pki = CertPolicy::PKI->new;
 my $one = $pki->root('one');
 my $two = $pki->root('two');
+# trusted for itself, and no CA
+my $anchor = $pki->root('anchor', subject => '/CN=alice', bc => 'CA:FALSE', ku => undef);
 my $forged_ca = $pki->intermediate('forged_ca', issuer => $two, subject => '/CN=one');
 
 sub days
@@ -60,6 +62,12 @@ my %who = (
 	weak => $pki->leaf('weak', issuer => $one, subject => '/CN=alice', key => 'rsa:1024',
 		not_before => days(1), not_after => days(-1)),
 	unicode => $pki->leaf('unicode', @short, subject => "/CN=Ren\xC3\xA9"),
+	nameless => $pki->leaf('nameless', @short, subject => '/', san => 'critical,DNS:host.example'),
+	# OpenSSL's command makes no negative numbers
+	spoilt => $pki->leaf('spoilt', @short, subject => '/CN=alice', serial => '0A0B0C',
+		ext => ['certificatePolicies=DER:3003020101'],
+		patch => sub { $_[0] =~ s/\x02\x03\x0A\x0B\x0C/\x02\x03\xF5\xF4\xF4/r }),
+	anchor => $anchor,
 	nobody => undef,
 	plain => undef,
 	gss => undef);
@@ -81,7 +89,7 @@ my %unsendable = (twice_eku =>
 my $srv = CertPolicy::Server->new(
 	'main',
 	pki => $pki,
-	ca_file => $pki->concat('cas', $one->{cert}, $two->{cert}),
+	ca_file => $pki->concat('cas', $one->{cert}, $two->{cert}, $anchor->{cert}),
 	server_cert => $pki->server($one),
 	hba => [ 'local all all trust', 'host all all 127.0.0.1/32 trust' ]);
 

@@ -29,6 +29,9 @@ typedef enum Who
 	TWICE_EKU,					/* the extension is there twice */
 	WEAK,						/* RSA 1024 */
 	UNICODE,
+	NAMELESS,					/* empty subject, a DNS name */
+	SPOILT,						/* negative serial, policies do not decode */
+	ANCHOR,						/* its own anchor: no CA in its chain */
 	NOBODY,						/* TLS, no certificate */
 	PLAIN,						/* no TLS */
 	GSS,
@@ -66,6 +69,11 @@ static const TestCert wanted[] = {
 		.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[WEAK] = {.subject = "CN=alice", .not_before = NOW + DAY, .not_after = NOW - DAY},
 	[UNICODE] = {.subject = "CN=Ren\\C3\\A9", .not_before = NOW - DAY, .not_after = NOW + DAY},
+	[NAMELESS] = {.subject = "", .extensions = {{NID_subject_alt_name, "critical,DNS:host.example"}},
+		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	[SPOILT] = {.subject = "CN=alice", .extensions = {{NID_certificate_policies, "DER:3003020101"}},
+		.not_before = NOW - DAY, .not_after = NOW + DAY, .serial = "-0A0B0C"},
+	[ANCHOR] = {.subject = "CN=alice", .not_before = NOW - DAY, .not_after = NOW + DAY},
 };
 
 /* The words of cases.txt for them. */
@@ -74,7 +82,8 @@ static const char *const who_words[N_WHO] = {
 	[BARE] = "bare", [TWO_CNS] = "two_cns", [NUL_CN] = "nul_cn",
 	[BMP_CN] = "bmp_cn", [STARS] = "stars", [ODD_EKU] = "odd_eku",
 	[BAD_SAN] = "bad_san", [BAD_EKU] = "bad_eku", [TWICE_EKU] = "twice_eku",
-	[WEAK] = "weak", [UNICODE] = "unicode", [NOBODY] = "nobody",
+	[WEAK] = "weak", [UNICODE] = "unicode", [NAMELESS] = "nameless",
+	[SPOILT] = "spoilt", [ANCHOR] = "anchor", [NOBODY] = "nobody",
 	[PLAIN] = "plain", [GSS] = "gss", [LONE] = "lone",
 };
 
@@ -90,7 +99,7 @@ to_hex(const unsigned char *bytes, char *hex)
 		sprintf(hex + 2 * i, "%02x", bytes[i]);
 }
 
-/* Facts of a leaf under the CAs given, NULL-terminated, the last the anchor. */
+/* Facts of a leaf under the CAs given, of which either may be NULL. */
 static PgcertFacts *
 facts_of(X509 *leaf, X509 *ca1, X509 *ca2, bool known)
 {
@@ -99,7 +108,8 @@ facts_of(X509 *leaf, X509 *ca1, X509 *ca2, bool known)
 	bool		trusted[3] = {true, ca2 == NULL, true};
 
 	sk_X509_push(chain, leaf);
-	sk_X509_push(chain, ca1);
+	if (ca1 != NULL)
+		sk_X509_push(chain, ca1);
 	if (ca2 != NULL)
 		sk_X509_push(chain, ca2);
 	ok(pgcert_facts_set_certificate(facts, leaf, known ? chain : NULL, known ? trusted : NULL),
@@ -140,6 +150,13 @@ make_people(void)
 		}
 		if (who != ALICE_TWO && who != FORGED && who != LONE)
 			want = &wanted[who];
+		if (who == ANCHOR)
+		{
+			leaf = test_make_cert(want, key_leaf, NULL, NULL);
+			people[who] = facts_of(leaf, NULL, NULL, true);
+			X509_free(leaf);
+			continue;
+		}
 		leaf = test_make_cert(want, who == WEAK ? key_weak : key_leaf,
 							  who == ALICE_TWO ? two : who == FORGED ? forged : one,
 							  who == ALICE_TWO ? key_two : who == FORGED ? key_forged : key_one);
