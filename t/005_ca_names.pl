@@ -64,12 +64,44 @@ sub names_in_handshake
 	return $list // '';
 }
 
+# The message that asked for a certificate, in hex: TLS 1.2 sends it in clear,
+# and s_client shows what it decrypted of TLS 1.3's.
+sub certificate_request
+{
+	my ($version) = @_;
+	my $out = '';
+
+	IPC::Run::run([ 'openssl', 's_client', '-starttls', 'postgres', "-$version", '-msg',
+			'-connect', '127.0.0.1:' . $srv->port ],
+		'<', \'', '>', \$out, '2>', '/dev/null');
+	my ($bytes) = $out =~ /<<< [^\n]*Handshake[^\n]*CertificateRequest\n((?:    [0-9a-f ]+\n)+)/
+	  or die "no CertificateRequest in \"$out\"";
+	return $bytes =~ s/\s//gr;
+}
+
+# Is the list, to the byte, the one of the message, and all of it?  Both begin
+# with its length.
+sub is_that_of_the_message
+{
+	my ($what) = @_;
+	my $list = names_in_session(q{select coalesce(string_agg(lpad(to_hex(octet_length(name_der)), 4, '0')
+		|| encode(name_der, 'hex'), '' order by position), '') from pg_trusted_ca_names()});
+	my $wanted = sprintf('%04x', length($list) / 2) . $list;
+
+	foreach my $version (qw(tls1_2 tls1_3))
+	{
+		ok(index(certificate_request($version), $wanted) >= 0, "$what: to the byte ($version)");
+	}
+	return;
+}
+
 subtest 'the list is that of the handshake' => sub {
 	trust('several.crt', map { $_->{cert} } $ca1, $ca2, $ca1, $rekeyed, $int, $leaf, $bmp);
 	my @want = ('CN=ca1,O=IDO,C=CA', 'CN=ca2,O=IDO,C=CA', 'CN=int', 'CN=leaf', 'CN=bmp');
 
 	is(names_in_handshake($_), join('', map { "$_\n" } @want), "the handshake ($_)")
 	  foreach qw(tls1_2 tls1_3);
+	is_that_of_the_message('duplicates, another key, an intermediate without its root, a leaf, BMPString');
 	my $rows = join("\n", map { ($_ + 1) . "|$want[$_]" } 0 .. $#want);
 	is(names_in_session(), $rows =~ s/$/|session/mgr, 'the session');
 	is($srv->sql($names), $rows =~ s/$/|file/mgr, 'the file');
@@ -96,6 +128,7 @@ subtest 'names in any encoding' => sub {
 	$srv->sql(q{create database ascii template template0 encoding 'SQL_ASCII' locale 'C'});
 	$srv->sql('create extension pg_cert_policy', db => $_) foreach qw(latin1 ascii);
 
+	is_that_of_the_message('UTF-8 and control bytes');
 	my $one = 'select name from pg_trusted_ca_names() where position = 2';
 	is(names_in_session($one, env => { PGCLIENTENCODING => 'UTF8' }),
 		"CN=Soci\xc3\xa9t\xc3\xa9 \xe2\x82\xac", 'UTF8');
@@ -125,6 +158,7 @@ subtest 'after a reload that failed' => sub {
 	like(trust('after.crt', $ca1->{cert}, $ca2->{cert}), qr/SSL configuration was not reloaded/,
 		'the server keeps the old list');
 	is(names_in_session(), '1|CN=ca1,O=IDO,C=CA|session', 'and a session shows it');
+	is_that_of_the_message('one CA, after a reload that failed');
 	is($srv->sql($names), "1|CN=ca1,O=IDO,C=CA|file\n2|CN=ca2,O=IDO,C=CA|file",
 		'while the file has another');
 	$srv->conf("ssl_crl_file = ''\n");
@@ -162,11 +196,21 @@ sub many_cas
 
 subtest 'a thousand CAs' => sub {
 	my $path = many_cas('thousand.crt', 1000, sub { "/CN=ca number $_[0]" });
+	my @pem = _slurp($path) =~ /(-----BEGIN.*?-----END CERTIFICATE-----\n)/gs;
+
+	open my $file, '>', "$path.150" or die "could not write $path.150: $!";
+	print $file @pem[0 .. 148];
+	close $file;
+	trust('hundred_and_fifty.crt', $ca1->{cert}, "$path.150");
+	is(names_in_session('select count(*) from pg_trusted_ca_names()'), '150', 'a hundred and fifty');
+	is_that_of_the_message('150 CAs');
+	is($srv->login(user => 'alice', cert => $alice)->{status}, 0, 'a login');
 
 	trust('thousand_and_one.crt', $ca1->{cert}, $path);
 	my $got = names_in_session("select string_agg(name, E'\\n' order by position) from pg_trusted_ca_names()");
 	is(scalar(split /\n/, $got), 1001, 'as many names');
 	is("$got\n", names_in_handshake('tls1_3'), 'those of the handshake');
+	is_that_of_the_message('1001 CAs');
 	is($srv->login(user => 'alice', cert => $alice)->{status}, 0, 'a login');
 };
 
@@ -212,7 +256,7 @@ subtest 'a file that cannot be read' => sub {
 		$srv->conf("ssl_ca_file = '$path'\n");
 		$srv->reload;
 		foreach my $sql ('select pg_trusted_ca_names()',
-			"select pg_cert_policy_check('alice', '" . _pem($alice) . "')")
+			"select pg_cert_policy_check('alice', '" . _slurp($alice->{cert}) . "')")
 		{
 			my $got = $srv->client([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-h', $srv->node->host,
 					'-p', $srv->port, '-U', 'postgres', '-d', 'postgres', '-c', $sql ]);
@@ -228,11 +272,11 @@ subtest 'a file that cannot be read' => sub {
 	$srv->conf("ssl = on\n");
 };
 
-sub _pem
+sub _slurp
 {
-	my ($cert) = @_;
+	my ($path) = @_;
 
-	open my $file, '<', $cert->{cert} or die "could not read: $!";
+	open my $file, '<', $path or die "could not read $path: $!";
 	local $/ = undef;
 	return scalar <$file>;
 }
