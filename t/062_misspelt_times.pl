@@ -119,7 +119,8 @@ subtest 'ALTER SYSTEM' => sub {
 	is($srv->try_sql(q{alter system set pg_cert_policy.expiry_grace = '1h'})->{status}, 0, 'a good one is taken');
 	is($srv->sql(q{select string_agg(name, ' ' order by name) from pg_file_settings
 			where name like 'pg_cert_policy.%' and error is not null}),
-		'pg_cert_policy.expiry_warning pg_cert_policy.recheck_interval', 'pg_file_settings has those of the file');
+		join(' ', map { "pg_cert_policy.$_" } qw(expiry_warning max_tracked recheck_interval session_bytes)),
+		'pg_file_settings has those of the file');
 };
 
 done_testing();
