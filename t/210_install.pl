@@ -20,6 +20,12 @@ chomp(my $pkglibdir = `$pg_config --pkglibdir`);
 
 my @scripts = map { basename($_) } glob "$dir/src/extension/pg_cert_policy--*.sql";
 
+# A page of the library tells of several functions, and each finds it.
+open my $exports, '<', "$dir/src/client/exports.map" or die "could not read exports.map: $!";
+my %page = map { ($_ => 1) } (map { basename($_) } glob "$dir/src/client/man/*.3"),
+  map { /^\t\t(pgcs_\w+);/ ? "$1.3" : () } <$exports>;
+my @pages = sort keys %page;
+
 # With bitcode there would be one more file for each source.
 $tree->make('with_llvm=no', 'all');
 
@@ -54,7 +60,7 @@ sub client_half
 		"$to{lib}/pkgconfig/pgcertsel.pc",
 		"$to{include}/pgcertsel.h",
 		"$to{man}/man1/pgcertsel.1",
-		"$to{man}/man3/pgcertsel.3");
+		map { "$to{man}/man3/$_" } @pages);
 }
 
 sub below
