@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "buf.h"
+#include <openssl/crypto.h>
+
 #include "engine_key.h"
 
 static const char pin[] = "pin-value=";
@@ -20,15 +21,17 @@ pgcs_is_engine_key(const char *key)
 	return key[strcspn(key, ":/,")] == ':';
 }
 
-/* The next pin-value that is an attribute, or NULL. */
-static const char *
-find_pin(const char *text, const char *from)
+/* The first pin-value that is an attribute, or NULL. */
+static char *
+find_pin(char *text)
 {
-	while ((from = strstr(from, pin)) != NULL)
+	char	   *found = text;
+
+	while ((found = strstr(found, pin)) != NULL)
 	{
-		if (from > text && strchr(":;?&", from[-1]) != NULL)
-			return from;
-		from += strlen(pin);
+		if (found > text && strchr(":;?&", found[-1]) != NULL)
+			return found;
+		found += strlen(pin);
 	}
 	return NULL;
 }
@@ -37,24 +40,25 @@ find_pin(const char *text, const char *from)
 static char *
 without_pin(const char *text, const char *ends)
 {
-	PgcertBuf	buf = PGCERT_BUF_INIT;
-	const char *rest = text;
-	const char *found;
+	char	   *copy = strdup(text);
+	char	   *found;
 
-	pgcert_buf_text(&buf, "");
-	while ((found = find_pin(text, rest)) != NULL)
+	while (copy != NULL && (found = find_pin(copy)) != NULL)
 	{
-		const char *next = found + strlen(pin);
-		bool		keep_separator;
+		char	   *next = found + strlen(pin);
+		size_t		len;
 
 		/* one of the two separators goes with it */
 		next += strcspn(next, ends);
-		keep_separator = found[-1] == ':' || *next == '&' || *next == ';';
-		pgcert_buf_bytes(&buf, rest, (size_t) (found - rest) - !keep_separator);
-		rest = next + (*next == '&' || *next == ';');
+		if (*next == '&' || *next == ';')
+			next++;
+		else if (found[-1] != ':')
+			found--;
+		len = strlen(next) + 1;
+		memmove(found, next, len);
+		OPENSSL_cleanse(found + len, (size_t) (next - found));
 	}
-	pgcert_buf_text(&buf, rest);
-	return pgcert_buf_take(&buf);
+	return copy;
 }
 
 char *

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine_key.h"
 #include "pgcertsel.h"
 #include "pki.h"
 #include "selector.h"
@@ -35,6 +36,9 @@ static const Case cases[] = {
 	{"/x/a,/x/b,/x/c", "/x/d,/x/e,/x/f", ",pw,", "/x/a /x/d -;/x/b /x/e pw;/x/c /x/f -;"},
 	{"/x/a,/x/b", NULL, NULL, "/x/a - -;/x/b - -;"},
 	{"/x/a,/x/b", "/x/c,pkcs11:object=key", NULL, "/x/a /x/c -;/x/b pkcs11:object=key -;"},
+	{"/x/a", "pkcs11:pkcs11:object=a,b", NULL, "/x/a pkcs11:pkcs11:object=a,b -;"},
+	{"/x/a", "/x/c,pkcs11:object=a", NULL, "could not match 2 sslkey to 1 sslcert values"},
+	{"/x/a,/x/b", "/x/c,pkcs11:object=a,b", NULL, "could not match 3 sslkey to 2 sslcert values"},
 	{"/x/a,/x/b", "/x/c,/x/d", ",password,", "could not match 3 sslpassword to 2 sslkey values"},
 	{"/x/a,/x/b", "/x/c,/x/d", "pw", "could not match 1 sslpassword to 2 sslkey values"},
 	{"/x/a,/x/b", "/x/c", NULL, "could not match 1 sslkey to 2 sslcert values"},
@@ -58,6 +62,43 @@ describe(const pgcs_selector *sel, char *text, size_t size)
 								 sel->sources[i].path,
 								 sel->sources[i].key != NULL ? sel->sources[i].key : "-",
 								 sel->sources[i].password != NULL ? sel->sources[i].password : "-");
+}
+
+/* What is shown of keys, and of words that quote one. */
+static void
+test_pins(void)
+{
+	static const char *const pins[][2] = {
+		{"pkcs11:pkcs11:object=a;type=private", "pkcs11:pkcs11:object=a;type=private"},
+		{"pkcs11:pkcs11:object=a?pin-value=12", "pkcs11:pkcs11:object=a"},
+		{"pkcs11:pkcs11:object=a?pin-value=12&module-name=x", "pkcs11:pkcs11:object=a?module-name=x"},
+		{"pkcs11:pkcs11:object=a?module-name=x&pin-value=12", "pkcs11:pkcs11:object=a?module-name=x"},
+		{"pkcs11:pkcs11:object=a?x=y&pin-value=12&z=1", "pkcs11:pkcs11:object=a?x=y&z=1"},
+		{"pkcs11:pkcs11:object=a;pin-value=12;type=private", "pkcs11:pkcs11:object=a;type=private"},
+		{"pkcs11:pkcs11:object=a;pin-value=12", "pkcs11:pkcs11:object=a"},
+		{"pkcs11:pkcs11:object=a;pin-value=12?x=y", "pkcs11:pkcs11:object=a?x=y"},
+		{"pkcs11:pkcs11:pin-value=12;object=a", "pkcs11:pkcs11:object=a"},
+		{"pkcs11:pin-value=12", "pkcs11:"},
+		{"pkcs11:x?pin-value=1&pin-value=2;pin-value=3", "pkcs11:x"},
+		{"pkcs11:x?pin-value=a b\"c'd,e", "pkcs11:x"},
+		{"pkcs11:x?pin-value=", "pkcs11:x"},
+		{"pkcs11:x?pin-source=file:/pin-value=1", "pkcs11:x?pin-source=file:/pin-value=1"},
+		{"", ""},
+	};
+	char	   *got;
+
+	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++)
+	{
+		got = pgcs_engine_key_shown(pins[i][0]);
+		is_text(got, pins[i][1], "%s", pins[i][0]);
+		free(got);
+	}
+	got = pgcs_words_without_pin("no key \"pkcs11:object=a?pin-value=12\" in engine \"x:pin-value=3;b\": no");
+	is_text(got, "no key \"pkcs11:object=a\" in engine \"x:b\": no", "words keep what follows a quoted key");
+	free(got);
+	ok(pgcs_is_engine_key("a:b") && pgcs_is_engine_key("a:/b,c:d") && !pgcs_is_engine_key("/a:b") &&
+	   !pgcs_is_engine_key("a/b:c") && !pgcs_is_engine_key("a,b:c") && !pgcs_is_engine_key("a") &&
+	   !pgcs_is_engine_key(""), "an engine's name has neither slash nor comma");
 }
 
 int
@@ -84,6 +125,8 @@ main(void)
 		ok((result == PGCS_OK) == (c->want[0] == '/'), "and its result");
 		pgcs_selector_free(sel);
 	}
+
+	test_pins();
 
 	/* an existing whole path is one path */
 	comma_cert = write_text("a,b.crt", "x", 0600);
