@@ -114,7 +114,7 @@ system('openssl', 'x509', '-in', $bob->{cert}, '-outform', 'DER', '-out', "$plac
 check_all('DER', ["$place/der.crt"], qr{der\.crt: is a certificate in DER form.*\n.*openssl x509 -inform DER});
 system('openssl', 'pkcs12', '-export', '-in', $bob->{cert}, '-inkey', $bob->{key},
 	'-out', "$place/bob.p12", '-passout', 'pass:x') == 0 or die;
-check_all('PKCS#12', ["$place/bob.p12"], qr{bob\.p12: is a PKCS#12 file, which libpq does not read});
+check_all('PKCS#12', ["$place/bob.p12"], qr{bob\.p12: PKCS#12 file, which libpq cannot read});
 copy($bob->{cert}, "$place/lone.crt");
 check_all('certificate without key', ["$place/lone.crt"],
 	qr{lone\.crt: no key was found for this certificate});

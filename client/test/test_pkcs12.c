@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <openssl/pkcs12.h>
 
@@ -121,19 +122,25 @@ test_good(void)
 
 /* Each certificate that has its key is an identity of its own. */
 static void
-test_identities(void)
+write_bytes(const char *path, Bytes bytes)
 {
-	pgcs_selector *sel = pgcs_selector_new();
-	pgcs_bundle *bundle;
-	Bytes		bytes = bytes_of(two_keys("sesame"));
-	char	   *path = test_path("two.p12");
-	char	   *unpacked = test_path("unpacked");
 	FILE	   *file = fopen(path, "w");
 
 	if (file == NULL || fwrite(bytes.data, 1, bytes.len, file) != bytes.len ||
 		fclose(file) != 0)
 		die("could not write %s", path);
 	OPENSSL_free(bytes.data);
+}
+
+static void
+test_identities(void)
+{
+	pgcs_selector *sel = pgcs_selector_new();
+	pgcs_bundle *bundle;
+	char	   *path = test_path("two.p12");
+	char	   *unpacked = test_path("unpacked");
+
+	write_bytes(path, bytes_of(two_keys("sesame")));
 	pgcs_add_file(sel, path);
 	pgcs_set_password(sel, path, "sesame");
 	pgcs_set_unpack_directory(sel, unpacked);
@@ -149,6 +156,47 @@ test_identities(void)
 			  pgcs_identity_cert_path(pgcs_bundle_identity(bundle, 1))) != 0,
 	   "each with a file of its own");
 	pgcs_bundle_free(bundle);
+	pgcs_selector_free(sel);
+	free(path);
+	free(unpacked);
+}
+
+/* A file that is replaced in mid-choice: its key must not go with the old certificate. */
+static void
+test_rotation(void)
+{
+	pgcs_selector *sel = pgcs_selector_new();
+	char	   *path = test_path("rotated.p12");
+	char	   *unpacked = test_path("unpacked");
+	pgcs_bundle *bundle;
+	pgcs_request *request;
+	pgcs_choice *choice;
+
+	write_bytes(path, bytes_of(simple(NULL, -1, -1, -1)));
+	pgcs_add_file(sel, path);
+	pgcs_set_unpack_directory(sel, unpacked);
+	bundle = pgcs_bundle_load(sel);
+	request = pgcs_request_from_names(sel, NULL, 0);
+	if (bundle == NULL || request == NULL ||
+		(choice = pgcs_select(sel, bundle, request, NOW)) == NULL)
+		die("no choice: %s", pgcs_error(sel));
+	is_int(pgcs_choice_status(choice), PGCS_FOUND, "a certificate is chosen");
+	write_bytes(path, bytes_of(PKCS12_create(NULL, "name", bob.key, bob.x509, NULL, -1, -1, 1, -1, 0)));
+	is_int(pgcs_choice_load(sel, choice), PGCS_CHANGED, "its file is replaced, which is noticed");
+	is_int(pgcs_choice_status(choice), PGCS_NONE, "and it is not used");
+	ok(access(pgcs_identity_cert_path(pgcs_bundle_identity(bundle, 0)), F_OK) != 0, "nor written");
+	pgcs_choice_free(choice);
+	pgcs_bundle_free(bundle);
+
+	bundle = pgcs_bundle_load(sel);
+	if (bundle == NULL || (choice = pgcs_select(sel, bundle, request, NOW)) == NULL)
+		die("no choice: %s", pgcs_error(sel));
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "the next time it is the new one");
+	is_text(pgcs_identity_subject(pgcs_bundle_identity(bundle, 0)), "CN=bob", "with its certificate");
+	ok(access(pgcs_choice_cert_path(choice), F_OK) == 0, "and it is written");
+	pgcs_choice_free(choice);
+	pgcs_bundle_free(bundle);
+	pgcs_request_free(request);
 	pgcs_selector_free(sel);
 	free(path);
 	free(unpacked);
@@ -356,6 +404,7 @@ main(void)
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
 	test_good();
 	test_identities();
+	test_rotation();
 	test_hostile();
 	test_random();
 	free_cert(&ca);
