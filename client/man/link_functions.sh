@@ -10,8 +10,9 @@ shift
 for page in "$@"
 do
 	name=$(basename "$page")
-	for function in $(sed -n '/^\.SH NAME/,/^\.SH SYNOPSIS/p' "$page" |
-		sed 's/\\-.*//' | grep -o 'pgcs_[a-z0-9_]*')
+	sed -n '/^\.SH NAME/,/^\.SH SYNOPSIS/p' "$page" |
+		sed 's/\\-.*//' | grep -o 'pgcs_[a-z0-9_]*' |
+	while read -r function
 	do
 		[ "$function.3" = "$name" ] || echo ".so man3/$name" > "$directory/$function.3"
 	done
