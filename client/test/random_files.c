@@ -155,13 +155,16 @@ put_key(Writer *w, BIO *bio, EVP_PKEY *key, const char *path)
 	}
 	else
 	{
+		int			len = (int) strlen(password);
+
+		/* before OpenSSL 3, neither took the password as const */
 		if (form < 90)
-			PEM_write_bio_PKCS8PrivateKey(bio, key, EVP_aes_128_cbc(), password,
-										  (int) strlen(password), NULL, NULL);
+			PEM_write_bio_PKCS8PrivateKey(bio, key, EVP_aes_128_cbc(),
+										  (char *) password, len, NULL, NULL);
 		else
 			PEM_write_bio_PrivateKey_traditional(bio, key, EVP_aes_128_cbc(),
-												 (const unsigned char *) password,
-												 (int) strlen(password), NULL, NULL);
+												 (unsigned char *) password, len,
+												 NULL, NULL);
 		if (chance(R, 75))
 			remember_secret(w, path, password);
 		fprintf(w->about, "%s: encrypted\n", strrchr(path, '/') + 1);

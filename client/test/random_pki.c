@@ -96,7 +96,7 @@ set_issuer(Pki *pki, Member *member, Plan *plan, int issuer)
 		note(member, ", issuer respelled");
 	}
 	else
-		plan->issuer_name = X509_NAME_dup(name);
+		plan->issuer_name = X509_NAME_dup((X509_NAME *) name);
 	if (ca != NULL)
 	{
 		plan->aki = chance(R, 75) ? AKI_KEY : chance(R, 50) ? AKI_NONE
