@@ -31,11 +31,36 @@ verify(PgcsCase *c, PgcsVerify request, PgcsVerification *v)
 	return false;
 }
 
+/*
+ * Where a chain ends below its root, OpenSSL does not look at the signature of
+ * its last certificate: the issuer could be the anchor.  A server has the root,
+ * and looks.  Until OpenSSL 3.5, libpq's own OpenSSL refused such a leaf.
+ */
+static bool
+ends_weakly(const PgcsVerification *v, int level, PgcsVerification *end)
+{
+	static const int level_bits[] = {0, 80, 112, 128, 192, 256};
+	int			depth = sk_X509_num(v->chain) - 1;
+	X509	   *last = depth < 0 ? NULL : sk_X509_value(v->chain, depth);
+	int			bits;
+
+	if (last == NULL || level < 0 || level >= (int) (sizeof(level_bits) / sizeof(level_bits[0])) ||
+		(X509_get_extension_flags(last) & EXFLAG_SS) != 0 ||
+		!X509_get_signature_info(last, NULL, NULL, &bits, NULL) ||
+		bits >= level_bits[level])
+		return false;
+	*end = (PgcsVerification) {
+		.error = X509_V_ERR_CA_MD_TOO_WEAK, .depth = depth, .cert = last
+	};
+	return true;
+}
+
 static bool
 check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
 			const char *words)
 {
 	PgcsVerification v;
+	PgcsVerification end;
 	bool		weak;
 
 	request.auth_level = level;
@@ -44,6 +69,11 @@ check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
 	weak = v.error != X509_V_OK && !pgcs_error_is_missing_issuer(v.error);
 	if (weak)
 		pgcs_case_chain_error(c, &v, severity, "weak", words);
+	else if (ends_weakly(&v, level, &end))
+	{
+		weak = true;
+		pgcs_case_chain_error(c, &end, severity, "weak", words);
+	}
 	pgcs_verification_free(&v);
 	return !weak && !c->failed;
 }
