@@ -370,6 +370,9 @@ read_all(Reader *reader, PKCS12 *p12)
 	safes = PKCS12_unpack_authsafes(p12);
 	if (safes == NULL)
 		return fail_by_openssl(reader, PGCS_PKCS12_BROKEN, false);
+	/* newer versions let an empty sequence pass */
+	if (sk_PKCS7_num(safes) == 0)
+		ok = fail(reader, PGCS_PKCS12_BROKEN, "no content");
 	for (int i = 0; ok && i < sk_PKCS7_num(safes); i++)
 		ok = add_safe(reader, sk_PKCS7_value(safes, i),
 					  has_mac ? PGCS_PKCS12_BROKEN : PGCS_PKCS12_WRONG_PASSWORD);
