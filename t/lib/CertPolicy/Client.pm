@@ -39,7 +39,7 @@ sub run_with
 {
 	my ($opt, @command) = @_;
 	my ($out, $err) = ('', '');
-	my $seconds = $opt->{timeout} // 60;
+	my $seconds = $opt->{timeout} // ($ENV{PG_TEST_TIMEOUT_DEFAULT} || 180);
 
 	local %ENV = %ENV;
 	delete @ENV{ grep { /^PG/ && !/^PG_/ && $_ ne 'PGCERTSEL' } keys %ENV };

@@ -19,6 +19,7 @@ use warnings;
 
 use Carp qw(croak);
 use Cwd ();
+use Fcntl qw(LOCK_EX);
 use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::UNIX;
@@ -28,6 +29,9 @@ use Time::HiRes qw(usleep);
 
 my $pg_config;
 my $home;
+
+# How long what must happen may take, in seconds; a busy machine is slow.
+my $patience = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
 
 # PostgreSQL::Test::Cluster reads its environment while it is compiled, and
 # needs programs that are not in PATH on Debian: both are settled here, so that
@@ -84,8 +88,7 @@ sub new
 		mark => 0,
 	}, $class;
 
-	$node->init(extra => [ '-U', 'postgres', '--locale=C', '-E', 'UTF8' ],
-		%{ $opt{init} // {} });
+	_init($node, %{ $opt{init} // {} });
 	$node->append_conf('postgresql.conf', <<'CONF');
 listen_addresses = '127.0.0.1'
 log_connections = on
@@ -166,6 +169,50 @@ sub wait_for_replay
 
 	$self->{node}->wait_for_catchup($standby->node);
 	return;
+}
+
+# initdb takes longer than many a test, so it runs once for all the servers of
+# a run, and they get copies: what PostgreSQL's own framework does from 17 on,
+# but only for servers with the default options.
+sub _init
+{
+	my ($node, %opt) = @_;
+	my @extra = ('-U', 'postgres', '--locale=C', '-E', 'UTF8');
+	my $system = \&PostgreSQL::Test::Utils::system_or_bail;
+	my $copy = sub {
+		my ($command) = @_;
+
+		return $system->(@_) if $command ne 'initdb';
+		return $system->('cp', '-RPp', _template($system, @extra), $node->data_dir);
+	};
+
+	# TestLib is what 13 calls it.
+	no warnings qw(once redefine);
+	local *PostgreSQL::Test::Utils::system_or_bail = $opt{extra} ? $system : $copy;
+	local *TestLib::system_or_bail = $opt{extra} ? $system : $copy;
+	$node->init(extra => \@extra, %opt);
+	return;
+}
+
+# A folder made by initdb.  Whoever comes first makes it, for this version of
+# the server and this run of the tests.
+sub _template
+{
+	my ($system, @extra) = @_;
+	my $run = $ENV{TESTDIR} // '.';
+	chomp(my $version = `initdb --version`);
+	my $path = "$run/tmp_check/template-" . $version =~ s/[^\w.]+/-/gr;
+
+	mkdir "$run/tmp_check" unless -d "$run/tmp_check";
+	open my $lock, '>', "$path.lock" or croak "could not write $path.lock: $!";
+	flock $lock, LOCK_EX or croak "could not lock $path.lock: $!";
+	if (!-d $path)
+	{
+		$system->('initdb', '-D', "$path.new", '-A', 'trust', '-N', @extra);
+		rename "$path.new", $path or croak "could not rename $path.new: $!";
+	}
+	close $lock;
+	return $path;
 }
 
 # Where a staged extension is found.
@@ -327,7 +374,7 @@ sub client
 	my ($self, $command, %opt) = @_;
 	my ($out, $err) = ('', '');
 	my $mark = $self->_log_end;
-	my $seconds = $opt{timeout} // 60;
+	my $seconds = $opt{timeout} // $patience;
 
 	local %ENV = %ENV;
 	delete @ENV{ grep { /^PG/ && !/^PG_/ && $_ ne 'PGCERTSEL' } keys %ENV };
@@ -366,7 +413,7 @@ sub _log_of_clients
 	my ($self, $mark) = @_;
 	my %mine;
 
-	for (my $i = 0; $i < 60 * 100; $i++)
+	for (my $i = 0; $i < $patience * 100; $i++)
 	{
 		my $log = $self->log_since($mark);
 
@@ -376,7 +423,7 @@ sub _log_of_clients
 		usleep(10_000);
 	}
 	croak "backends @{[sort keys %mine]} of \"" . $self->{node}->name
-	  . "\" are still there after 60 s";
+	  . "\" are still there after $patience s";
 }
 
 # Where the log ends now; log_since() gives what came after that, or after the
@@ -414,7 +461,7 @@ sub wait_for_log
 {
 	my ($self, $regexp, $mark) = @_;
 
-	for (my $i = 0; $i < 100 * 100; $i++)
+	for (my $i = 0; $i < $patience * 100; $i++)
 	{
 		my $log = $self->log_since($mark);
 

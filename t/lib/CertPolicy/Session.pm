@@ -13,7 +13,7 @@ use warnings;
 use Carp qw(croak);
 use IPC::Run ();
 
-my $seconds = 60;
+my $seconds = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
 
 # The options are those of CertPolicy::Server's login().
 sub new
