@@ -13,6 +13,18 @@
 #include "fuzz.h"
 #include "pgcertsel.h"
 
+/*
+ * libpq makes room for a message as long as its first bytes say, up to a
+ * gigabyte; ASan would take seconds over that, and it is libpq's to mend.
+ */
+extern const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "allocator_may_return_null=1:max_allocation_size_mb=64";
+}
+
 static char conninfo[256];
 static int	listener;
 static sem_t finished;

@@ -9,6 +9,7 @@ export LC_ALL=C.UTF-8
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$1
+mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -19,6 +20,37 @@ put()
 	count=$((count + 1))
 	mkdir -p "$out/$1"
 	cat >"$out/$1/$(printf '%04d' "$count")"
+}
+
+# seeds CODE ARGUMENT...: many at once, by perl, which has what shell lacks
+seeds()
+{
+	work=$work out=$out perl -e '
+		our ($work, $out, $n) = ($ENV{work}, $ENV{out}, 0);
+		sub slurp { join "", map { local $/; open my $f, "<:raw", $_ or die "$_: $!"; <$f> } @_ }
+		sub seed {
+			my ($target, @bytes) = @_;
+			mkdir "$out/$target";
+			open my $f, ">:raw", "$out/$target/$$-" . ++$n or die "$target: $!";
+			print $f @bytes;
+		}
+		# behind its length in two or four bytes
+		sub sized { pack "$_[0]/a*", $_[1] }
+		# the words of PostgreSQL
+		sub message { $_[0] . pack("N", 4 + length $_[1]) . $_[1] }
+		sub columns {
+			message("T", pack("n", scalar @_) . join "", map {
+				"$_\0" . pack("N n N n N n", 0, 0, 17, -1 & 0xffff, -1 & 0xffffffff, 1) } @_)
+		}
+		sub row { message("D", pack("n", scalar @_) . join "", map { sized("N", $_) } @_) }
+		sub rows {
+			my ($columns, @rows) = @_;
+			message("1", "") . message("2", "") . columns(@$columns) .
+			  join("", map { row(@$_) } @rows) . message("C", "SELECT 1\0") . ready();
+		}
+		sub ready { message("Z", "I") }
+		sub welcome { message("R", pack "N", 0) . message("S", "server_version\00015.0\0") . ready() }
+		'"$1" "${@:2}"
 }
 
 # ---------------------------------------------------------------------------
@@ -96,26 +128,26 @@ sed -n 's/^[a-z_]* | \([^|]*\) | .*/\1/p' "$here/../common/test/cases.txt" |
 	sort -u >"$work/policies"
 grep -ohE '^	"[^\n]*",$' "$here/../common/test/test_policy.c" |
 	sed 's/^	"//; s/",$//; s/\\"/"/g; s/\\\\/\\/g' >>"$work/policies"
-while IFS= read -r policy; do
-	put policy < <(printf '%s' "$policy")
-	for name in alice two; do
-		put verdict < <(printf '\100%s\0' "$policy" &&
-			pem "$name.der" ca.der)
-	done
-done <"$work/policies"
+# shellcheck disable=SC2016
+seeds '
+	foreach my $policy (split /\n/, slurp("$work/policies"))
+	{
+		seed("policy", $policy);
+		seed("verdict", "\100$policy\0" . slurp("$work/$_.der", "$work/ca.der")) foreach qw(alice two);
+	}
+	foreach my $name (@ARGV)
+	{
+		seed("verdict", chr($_) . "cn=%role eku!=serverAuth min_security_bits=112\0" .
+			slurp("$work/$name.der", "$work/mid.der", "$work/ca.der")) foreach 0, 4, 48, 64, 128;
+	}' "${names[@]}"
 for name in "${names[@]}"; do
-	for flags in '\0' '\100' '\200' '\4' '\60'; do
-		# shellcheck disable=SC2059
-		put verdict < <(printf "$flags" &&
-			printf 'cn=%%role eku!=serverAuth min_security_bits=112\0' &&
-			pem "$name.der" mid.der ca.der)
-	done
 	put name < <(openssl x509 -in "$work/$name.crt" -noout -subject \
 		-nameopt RFC2253 | sed 's/^subject=//' | tr -d '\n')
 	# the subject as it is, the fourth sequence of the certificate's body
 	openssl asn1parse -in "$work/$name.crt" -strparse "$(openssl asn1parse \
 		-in "$work/$name.crt" | awk -F: '/d=2/ && /SEQUENCE/ { n++; if (n == 4) { print $1 + 0; exit } }')" \
-		-noout -out "$work/subject" 2>/dev/null && put name <"$work/subject"
+		-noout -out "$work/$name.name" 2>/dev/null
+	put name <"$work/$name.name"
 done
 for text in 'CN=a+O=b,C=CA' 'cn=#0c0161' '2.5.4.3=x' 'CN=a\,b\\\"\+\<\>\;' 'CN=\20a\20' \
 	'CN=Ren\C3\A9' 'UID=u,DC=example,DC=com' 'O="a, b"' 'CN= a ,O= b' 'emailAddress=a@b'; do
@@ -126,65 +158,36 @@ done
 # What a server says: rows, CA lists, the protocol
 # ---------------------------------------------------------------------------
 
-# Binary of a few words; perl has what shell lacks.
-bytes()
-{
-	perl -e '
-		# what stands before it, and its length in two or four bytes
-		sub sized { pack "$_[0]/a*", $_[1] }
-		sub message { $_[0] . pack("N", 4 + length $_[1]) . $_[1] }
-		sub columns {
-			message("T", pack("n", scalar @_) . join "", map {
-				"$_\0" . pack("N n N n N n", 0, 0, 17, -1 & 0xffff, -1 & 0xffffffff, 1) } @_)
-		}
-		sub row { message("D", pack("n", scalar @_) . join "", map { sized("N", $_) } @_) }
-		sub rows {
-			my ($columns, @rows) = @_;
-			message("1", "") . message("2", "") . columns(@$columns) .
-			  join("", map { row(@$_) } @rows) . message("C", "SELECT 1\0") . ready();
-		}
-		sub ready { message("Z", "I") }
-		sub slurp { local $/; open my $f, "<", $_[0] or die "$_[0]: $!"; binmode $f; <$f> }
-		binmode STDOUT;
-		'"$1" "${@:2}"
-}
-
-mapfile -t subjects < <(find "$out/name" -type f -size -200c | sort)
-for columns in 1 2 3 7 9 11 15; do
-	# shellcheck disable=SC2016
-	put result < <(bytes 'print chr shift, map { sized("n", slurp($_)) } @ARGV' \
-		"$columns" "${subjects[@]:0:4}")
-	# shellcheck disable=SC2016
-	put ca_list < <(bytes 'print chr shift, map { sized("n", slurp($_)) } @ARGV' \
-		"$columns" "${subjects[@]:0:6}")
-done
-for subject in "${subjects[@]}"; do
-	# shellcheck disable=SC2016
-	put result < <(bytes 'print chr 3, sized("n", slurp(shift))' "$subject")
-	# shellcheck disable=SC2016
-	put ca_list < <(bytes 'print chr 0, sized("n", slurp(shift)), sized("n", "")' "$subject")
-done
 # shellcheck disable=SC2016
-put server < <(bytes '
-	my ($name, $cert) = map { slurp($_) } @ARGV;
-	print message("R", pack "N", 0), message("S", "server_version\00015.0\0"), ready(),
-	  rows([qw(schema cas policies)], [ "public", "\1", "\1" ]),
-	  rows([qw(position name name_der source)], [ pack("N", 1), "CN=one", $name, "session" ]),
-	  rows([qw(certificate)], [$cert]),
-	  rows([qw(policy)], ["cn=%role"], ["any"])' "${subjects[0]}" "$work/ca.der")
-# shellcheck disable=SC2016
-put server < <(bytes '
-	print message("R", pack "N", 0), ready(),
-	  rows([qw(schema cas policies)], [ "public", "\0", "\0" ]),
-	  rows([qw(position name name_der source)])')
-# shellcheck disable=SC2016
-put server < <(bytes 'print message("R", pack "N", 0), ready(), rows([qw(schema)], ["public"])')
-# shellcheck disable=SC2016
-put server < <(bytes 'print message("R", pack "N", 0), ready(), rows([])')
-# shellcheck disable=SC2016
-put server < <(bytes 'print message("E", "SERROR\0C28000\0Mno\0\0")')
-# shellcheck disable=SC2016
-put server < <(bytes 'print message("R", pack("N", 5) . "salt"), message("R", pack "N", 3)')
+seeds '
+	my @names = map { slurp("$work/$_.name") } @ARGV;
+	foreach my $columns (1, 2, 3, 7, 9, 11, 15)
+	{
+		seed("result", chr($columns), map { sized("n", $_) } @names[0 .. 3]);
+		seed("ca_list", chr($columns), map { sized("n", $_) } @names[0 .. 5]);
+	}
+	foreach my $name (@names)
+	{
+		seed("result", chr(3), sized("n", $name));
+		seed("ca_list", chr(0), sized("n", $name), sized("n", ""));
+	}
+	my @first = qw(schema cas policies);
+	my @second = qw(position name name_der source);
+	my @row = (pack("N", 1), "CN=one", $names[0], "session");
+	seed("server", welcome(), rows(\@first, [ "public", "\1", "\1" ]), rows(\@second, [@row]),
+		rows(["certificate"], [ slurp("$work/ca.der") ]), rows(["policy"], ["cn=%role"], ["any"]));
+	seed("server", welcome(), rows(\@first, [ "public", "\0", "\0" ]), rows(\@second, [@row], [@row]));
+	seed("server", welcome(), rows(\@first, [ "public", "\0", "\1" ]), rows(\@second), rows(["policy"], ["cn="]));
+	seed("server", welcome(), rows(["schema"], ["public"]));
+	seed("server", welcome(), rows([]));
+	seed("server", welcome(), message("1", "") . message("H", pack "C n", 0, 0));
+	seed("server", message("E", "SERROR\0C28000\0Mno\0\0"));
+	seed("server", message("R", pack("N", 5) . "salt"), message("R", pack "N", 3));
+	foreach my $kind (0 .. 4)
+	{
+		seed("format", chr($kind), "\5$_\0\7$_\0\21x")
+		  foreach "plain", "it\x27s", "back\\slash", "per%cent&a=b?", " blank ", "new\nline", "\$HOME`id`", "";
+	}' "${names[@]}"
 
 # ---------------------------------------------------------------------------
 # What is held locally, and how it is named
@@ -233,14 +236,6 @@ for text in 'sslcert=a.crt,b.crt sslkey=a.key,b.key sslpassword=,swordfish' \
 	'sslcert=,a' 'service=none' 'sslmode=verify-full sslrootcert=system'; do
 	put lists < <(printf '%s\0swordfish' "$text")
 done
-for kind in 0 1 2 3 4; do
-	# shellcheck disable=SC2016
-	for text in 'plain' "it's" 'back\slash' 'per%cent&a=b?' ' blank ' $'new\nline' '$(id)`' ''; do
-		# shellcheck disable=SC2059
-		put format < <(printf "\\$kind\\5%s\\0\\7%s\\0\\21x" "$text" "$text")
-	done
-done
-# shellcheck disable=SC1003
-for text in 'key:swordfish' $'# comment\n/a\\:b/c\\\\d:pass\\:word\r\n' $'a:b:c\n\n:x\n' 'no colon' '\'; do
+for text in 'key:swordfish' $'# comment\n/a\\:b/c\\\\d:pass\\:word\r\n' $'a:b:c\n\n:x\n' 'no colon' $'\\'; do
 	put passwords < <(printf '%s' "$text")
 done
