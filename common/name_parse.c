@@ -158,7 +158,11 @@ read_hex_value(Reader *reader, const ASN1_OBJECT *type)
 		entry = X509_NAME_ENTRY_create_by_OBJ(NULL, type, any->type,
 											  any->value.asn1_string->data,
 											  any->value.asn1_string->length);
-	if (entry != NULL && !is_readable(entry))
+
+	/* with what a BIT STRING has besides its bytes */
+	if (entry != NULL &&
+		(ASN1_STRING_copy(X509_NAME_ENTRY_get_data(entry),
+						  any->value.asn1_string) != 1 || !is_readable(entry)))
 	{
 		X509_NAME_ENTRY_free(entry);
 		entry = NULL;
