@@ -97,6 +97,15 @@ client-uninstall:
 client-clean:
 	$(MAKE) $(IN_CLIENT) clean
 
+# Each fuzz target for so many seconds, JOBS of them at a time; TARGETS may
+# name some of them.  Needs clang with its libFuzzer.
+SECONDS ?= 60
+JOBS ?= 1
+.PHONY: fuzz
+fuzz:
+	$(MAKE) -C fuzz PG_CONFIG='$(PG_CONFIG)' all seeds
+	TARGETS='$(TARGETS)' fuzz/run.sh $(SECONDS) $(JOBS)
+
 # The tests run the command that was built here, unless told otherwise.
 export PGCERTSEL ?= $(CURDIR)/client/pgcertsel
 
