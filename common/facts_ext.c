@@ -3,7 +3,7 @@
  *		The extensions of a certificate, as facts.
  *
  * OpenSSL decodes them.  An extension that is there twice, does not decode,
- * or lists nothing is malformed (RFC 5280, 4.2), which no clause takes for
+ * has something behind it, or lists nothing is malformed (RFC 5280, 4.2), which no clause takes for
  * present or absent.
  */
 #include <stdlib.h>
@@ -21,6 +21,31 @@ static PgcertState
 missing_state(int critical)
 {
 	return critical == -1 ? PGCERT_ABSENT : PGCERT_MALFORMED;
+}
+
+/*
+ * Is the extension one element of DER, and nothing else?  X509_get_ext_d2i()
+ * does not look at what stands behind it.
+ */
+static bool
+is_one_element(X509 *leaf, int nid)
+{
+	X509_EXTENSION *extension = X509_get_ext(leaf, X509_get_ext_by_NID(leaf, nid, -1));
+	const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(extension);
+	const unsigned char *start;
+	const unsigned char *p;
+	long		len = 0;
+	int			tag;
+	int			class;
+	int			form;
+
+	if (value == NULL)
+		return false;
+	start = p = ASN1_STRING_get0_data(value);
+	form = ASN1_get_object(&p, &len, &tag, &class, ASN1_STRING_length(value));
+
+	/* neither an error nor a length that is left open */
+	return (form & 0x81) == 0 && p + len == start + ASN1_STRING_length(value);
 }
 
 static bool
@@ -174,7 +199,8 @@ pgcert_facts_read_sans(PgcertFacts *facts, X509 *leaf)
 		if (ok)
 			facts->n_sans++;
 	}
-	facts->san_state = (malformed || n == 0) ? PGCERT_MALFORMED : PGCERT_PRESENT;
+	malformed = malformed || n == 0 || !is_one_element(leaf, NID_subject_alt_name);
+	facts->san_state = malformed ? PGCERT_MALFORMED : PGCERT_PRESENT;
 	GENERAL_NAMES_free(names);
 	return ok;
 }
@@ -204,7 +230,7 @@ pgcert_facts_read_ekus(PgcertFacts *facts, X509 *leaf)
 		else
 			facts->n_ekus++;
 	}
-	facts->eku_state = n == 0 ? PGCERT_MALFORMED : PGCERT_PRESENT;
+	facts->eku_state = n == 0 || !is_one_element(leaf, NID_ext_key_usage) ? PGCERT_MALFORMED : PGCERT_PRESENT;
 	EXTENDED_KEY_USAGE_free(ekus);
 	return ok;
 }
@@ -235,7 +261,7 @@ pgcert_facts_read_policy_oids(PgcertFacts *facts, X509 *leaf)
 		else
 			facts->n_policy_oids++;
 	}
-	facts->policy_state = n == 0 ? PGCERT_MALFORMED : PGCERT_PRESENT;
+	facts->policy_state = n == 0 || !is_one_element(leaf, NID_certificate_policies) ? PGCERT_MALFORMED : PGCERT_PRESENT;
 	CERTIFICATEPOLICIES_free(policies);
 	return ok;
 }
