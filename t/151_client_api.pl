@@ -163,7 +163,7 @@ CPP
 	my $got = run($cxx, '-std=c++17', '-Wall', '-Wextra', '-Werror', '-o', "$tmp/program", "-I$include", "$tmp/program.cc", @shared);
 	is($got->{stderr}, '', 'a C++ program links');
 	$got = run("$tmp/program");
-	is($got->{stdout}, '1.0 postgresql://?sslcert=%2Fdev%2Fnull%2Fnone', 'and runs');
+	is($got->{stdout}, '1.0 postgresql://?sslcert=/dev/null/none', 'and runs');
 	is($got->{status}, 0, 'to the end');
 }
 
