@@ -17,6 +17,7 @@
 #include <openssl/x509.h>
 
 #include "facts.h"
+#include "name_index.h"
 #include "pgcertsel.h"
 #include "reason.h"
 #include "selector.h"
@@ -36,12 +37,18 @@ struct pgcs_identity
 	bool		completed;		/* cert_path is still to be written */
 	char	   *pkcs12_path;	/* of what key_path is to be made; or NULL */
 	PgcsStamp	pkcs12_stamp;
+	bool		unpaired;		/* its key was not found yet; never in a
+								 * bundle that is ready */
 	PgcsStamp	cert_stamp;
 	PgcsStamp	key_stamp;
 
 	X509	   *leaf;
 	STACK_OF(X509) *extra;		/* the rest of the file */
+	STACK_OF(X509) *sent;		/* what libpq will send, leaf first */
+	STACK_OF(X509) *reached;	/* those of them that issuer names lead to;
+								 * borrowed */
 	PgcertFacts *facts;			/* of the leaf alone */
+	int			security_bits;	/* of its key */
 	char	   *subject;
 	char	   *issuer;
 	char	   *sans;
@@ -61,8 +68,10 @@ struct pgcs_bundle
 	atomic_size_t holders;
 	pgcs_identity **identities;
 	size_t		n_identities;
-	PgcsLocalCa *cas;
+	PgcsNameIndex by_issuer;	/* identities, by every issuer of a chain */
+	PgcsLocalCa *cas;			/* each once, in the order of meeting */
 	size_t		n_cas;
+	PgcsNameIndex cas_by_subject;
 	PgcsReasons problems;
 	X509_STORE *roots;			/* libpq's root file, or NULL */
 	int			security_level; /* of the OpenSSL here, as libpq will use it */
@@ -74,7 +83,26 @@ typedef struct PgcsPool
 	PgcsFile  **files;
 	size_t		n;
 	size_t		size;
+	bool		keep_unpaired;	/* a certificate without a key becomes an
+								 * identity all the same */
 } PgcsPool;
+
+/* pool.c: all are false when memory is out. */
+
+/*
+ * Reads a file into the pool, and keeps the CAs that are met; PKCS#12 files
+ * become identities at once.  password is that of its key, or NULL for the
+ * selector's.
+ */
+extern bool pgcs_pool_add(const pgcs_selector *sel, PgcsPool *pool,
+						  pgcs_bundle *bundle, const char *path,
+						  bool explicit_source, const char *password);
+extern bool pgcs_pool_add_directory(const pgcs_selector *sel, PgcsPool *pool,
+									pgcs_bundle *bundle, const char *directory);
+extern bool pgcs_pool_add_certificate(const pgcs_selector *sel, PgcsPool *pool,
+									  pgcs_bundle *bundle,
+									  const PgcsSource *source);
+extern void pgcs_pool_free(PgcsPool *pool);
 
 /* identity.c */
 
@@ -110,6 +138,10 @@ extern void pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx);
  */
 extern bool pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool);
 
+/* "dir/client1" of "dir/client1.crt"; and have two paths the same? */
+extern size_t pgcs_stem_len(const char *path);
+extern bool pgcs_same_stem(const char *a, const char *b);
+
 /* complete.c */
 
 /*
@@ -126,10 +158,23 @@ extern bool pgcs_write_chain(const pgcs_identity *identity, PgcsReasons *reasons
 
 /* bundle.c */
 
-/* Keeps a certificate if it is a CA's, wherever it was met.  False: no memory. */
-extern bool pgcs_bundle_keep_ca(pgcs_bundle *bundle, X509 *cert, const char *path);
-
 /* The bundle takes the identity; on failure it is freed. */
 extern bool pgcs_bundle_add_identity(pgcs_bundle *bundle, pgcs_identity *identity);
+
+/* Keeps a certificate if it is a CA's; those of a file, wherever it was met. */
+extern bool pgcs_bundle_keep_ca(pgcs_bundle *bundle, X509 *cert, const char *path);
+extern bool pgcs_bundle_keep_cas(pgcs_bundle *bundle, const PgcsFile *file);
+
+/*
+ * To be called once all are kept: of one that was met in several files, the
+ * first stays.
+ */
+extern bool pgcs_bundle_sort_cas(pgcs_bundle *bundle);
+
+/* The CAs held locally that have this name: as pgcs_name_index_next(). */
+extern const PgcsLocalCa *pgcs_bundle_next_ca(const pgcs_bundle *bundle,
+											  const X509_NAME *name,
+											  unsigned long hash,
+											  size_t *position);
 
 #endif							/* PGCS_BUNDLE_H */

@@ -1,6 +1,6 @@
 /*
  * choice.c
- *		Judges every identity, ranks them, and chooses.
+ *		The choice, and what is to be said of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,11 +48,12 @@ set_rivals_text(pgcs_choice *choice, pgcs_status status, const char *why)
 }
 
 bool
-pgcs_choice_decide(pgcs_choice *choice)
+pgcs_choice_decide(pgcs_selector *sel, pgcs_choice *choice)
 {
 	pgcs_candidate *best;
 
-	pgcs_rank(choice->candidates, choice->n_candidates);
+	if (!pgcs_find_best(sel, choice))
+		return false;
 	best = choice->n_candidates > 0 ? choice->candidates[0] : NULL;
 	choice->winner = NULL;
 	choice->rival = NULL;
@@ -106,11 +107,10 @@ set_no_tls(pgcs_choice *choice, const pgcs_request *request)
 	free(text);
 }
 
-pgcs_choice *
-pgcs_select(pgcs_selector *sel, pgcs_bundle *bundle, const pgcs_request *request,
-			int64_t now)
+static pgcs_choice *
+choose(pgcs_selector *sel, pgcs_bundle *bundle, const pgcs_request *request,
+	   int64_t now, bool all)
 {
-	PgcsJudging judging = {sel, bundle, request, now};
 	pgcs_choice *choice = calloc(1, sizeof(*choice));
 	pgcs_answer answer = overall_answer(request);
 
@@ -118,28 +118,18 @@ pgcs_select(pgcs_selector *sel, pgcs_bundle *bundle, const pgcs_request *request
 	if (choice == NULL)
 		goto no_memory;
 	choice->bundle = pgcs_bundle_ref(bundle);
+	choice->request = pgcs_request_ref((pgcs_request *) request);
+	choice->now = now;
+	if (sel->user != NULL && (choice->user = strdup(sel->user)) == NULL)
+		goto no_memory;
 	choice->strict = sel->strict;
 	choice->policy_known = sel->n_policies + request->n_policies > 0;
 	for (size_t i = 0; i < request->n_hosts; i++)
 		if (request->hosts[i].answer == PGCS_ANSWER_UNNAMED)
 			choice->unnamed = true;
-	if (bundle->n_identities > 0)
-	{
-		choice->candidates = calloc(bundle->n_identities,
-									sizeof(*choice->candidates));
-		if (choice->candidates == NULL)
-			goto no_memory;
-	}
-	for (size_t i = 0; i < bundle->n_identities; i++)
-	{
-		pgcs_candidate *candidate = pgcs_judge_candidate(&judging,
-														 bundle->identities[i]);
-
-		if (candidate == NULL)
-			goto no_memory;
-		choice->candidates[choice->n_candidates++] = candidate;
-	}
-	if (!pgcs_choice_decide(choice))
+	if (!pgcs_line_up(choice, all) ||
+		(all && !pgcs_judge_waiting(sel, choice)) ||
+		!pgcs_choice_decide(sel, choice))
 		goto no_memory;
 	if (answer == PGCS_ANSWER_NO_TLS)
 		set_no_tls(choice, request);
@@ -158,6 +148,20 @@ no_memory:
 	return NULL;
 }
 
+pgcs_choice *
+pgcs_select(pgcs_selector *sel, pgcs_bundle *bundle, const pgcs_request *request,
+			int64_t now)
+{
+	return choose(sel, bundle, request, now, false);
+}
+
+pgcs_choice *
+pgcs_check(pgcs_selector *sel, pgcs_bundle *bundle, const pgcs_request *request,
+		   int64_t now)
+{
+	return choose(sel, bundle, request, now, true);
+}
+
 void
 pgcs_choice_free(pgcs_choice *choice)
 {
@@ -166,7 +170,11 @@ pgcs_choice_free(pgcs_choice *choice)
 	for (size_t i = 0; i < choice->n_candidates; i++)
 		pgcs_candidate_free(choice->candidates[i]);
 	free(choice->candidates);
+	free(choice->bounds);
+	free(choice->waiting);
+	free(choice->user);
 	free(choice->text);
+	pgcs_request_free(choice->request);
 	pgcs_bundle_free(choice->bundle);
 	free(choice);
 }

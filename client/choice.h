@@ -38,14 +38,19 @@ struct pgcs_candidate
 	PgcsDoubt	doubt;
 	bool		top_announced;
 	bool		complete;
-	int			security_bits;
 };
 
 struct pgcs_choice
 {
 	pgcs_bundle *bundle;
-	pgcs_candidate **candidates;	/* the best first */
+	pgcs_request *request;
+	char	   *user;			/* the role, or NULL */
+	int64_t		now;
+	pgcs_candidate **candidates;	/* judged, the best first */
 	size_t		n_candidates;
+	pgcs_candidate *bounds;		/* what the others could be at best */
+	pgcs_candidate **waiting;	/* those of them not judged yet, in order */
+	size_t		n_waiting;
 	pgcs_status status;
 	char	   *text;
 	pgcs_candidate *winner;		/* of FOUND */
@@ -61,6 +66,7 @@ typedef struct PgcsJudging
 	const pgcs_selector *sel;
 	const pgcs_bundle *bundle;
 	const pgcs_request *request;
+	const char *user;			/* the role, or NULL */
 	int64_t		now;
 } PgcsJudging;
 
@@ -74,16 +80,33 @@ extern void pgcs_candidate_free(pgcs_candidate *candidate);
 /* Sets verdicts and doubt anew from the reasons. */
 extern void pgcs_candidate_conclude(pgcs_candidate *candidate);
 
+extern bool pgcs_cn_is_role(const pgcs_identity *identity, const char *role);
+
 /* rank.c */
 extern void pgcs_rank(pgcs_candidate **candidates, size_t n);
+
+/* Negative if a comes first; never 0 for two files. */
+extern int	pgcs_compare_candidates(const pgcs_candidate *a, const pgcs_candidate *b);
 
 /* Different identities that nothing but dates, keys and paths tells apart? */
 extern bool pgcs_is_rival(const pgcs_candidate *a, const pgcs_candidate *b);
 
+/* contest.c: all are false when memory is out. */
+
+/* Lines up the identities that can fit; all of them, if all are asked for. */
+extern bool pgcs_line_up(pgcs_choice *choice, bool all);
+
+/*
+ * Judges as many as it takes to know the best, and whether it has a rival;
+ * then candidates[0] is the best.
+ */
+extern bool pgcs_find_best(pgcs_selector *sel, pgcs_choice *choice);
+extern bool pgcs_judge_waiting(pgcs_selector *sel, pgcs_choice *choice);
+
 /* choice.c */
 
-/* Chooses among the candidates as they stand.  False: no memory. */
-extern bool pgcs_choice_decide(pgcs_choice *choice);
+/* Finds the best and chooses.  False: no memory. */
+extern bool pgcs_choice_decide(pgcs_selector *sel, pgcs_choice *choice);
 
 /* load.c */
 

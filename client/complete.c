@@ -48,9 +48,14 @@ static bool
 add_issuers(const pgcs_bundle *bundle, pgcs_identity *identity, X509 *cert,
 			int *n_added, PgcertBuf *words)
 {
-	for (size_t i = 0; i < bundle->n_cas && *n_added < MAX_ADDED; i++)
+	const X509_NAME *issuer = X509_get_issuer_name(cert);
+	unsigned long hash = pgcs_name_hash(issuer);
+	size_t		position = 0;
+	const PgcsLocalCa *ca;
+
+	while (*n_added < MAX_ADDED &&
+		   (ca = pgcs_bundle_next_ca(bundle, issuer, hash, &position)) != NULL)
 	{
-		const PgcsLocalCa *ca = &bundle->cas[i];
 		char	   *name;
 		bool		fits;
 

@@ -202,7 +202,11 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 				break;
 			case PGCS_LOAD_REFUSED:
 				pgcs_candidate_conclude(candidate);
-				pgcs_rank(choice->candidates, choice->n_candidates);
+				if (!pgcs_find_best(sel, choice))
+				{
+					result = pgcs_fail_memory(sel);
+					goto out;
+				}
 				continue;
 			case PGCS_LOAD_CHANGED:
 				result = pgcs_fail(sel, PGCS_CHANGED,
@@ -245,9 +249,13 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 		pgcs_candidate_conclude(candidate);
 		if (proof != REJECTED)
 			break;
-		pgcs_rank(choice->candidates, choice->n_candidates);
+		if (!pgcs_find_best(sel, choice))
+		{
+			result = pgcs_fail_memory(sel);
+			goto out;
+		}
 	}
-	if (!pgcs_choice_decide(choice))
+	if (!pgcs_choice_decide(sel, choice))
 		result = pgcs_fail_memory(sel);
 out:
 	pgcs_targets_free(targets, n);

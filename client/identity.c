@@ -49,6 +49,8 @@ pgcs_identity_free(pgcs_identity *identity)
 	pgcs_secret_free(identity->password);
 	X509_free(identity->leaf);
 	sk_X509_pop_free(identity->extra, X509_free);
+	sk_X509_free(identity->reached);
+	sk_X509_pop_free(identity->sent, X509_free);
 	pgcert_facts_free(identity->facts);
 	free(identity->subject);
 	free(identity->issuer);
@@ -101,6 +103,7 @@ pgcs_identity_new(PgcsFile *cert, const char *key_path)
 		pgcs_reasons_add(&identity->reasons, PGCS_FATAL, "libpq-refuses",
 						 cert->path, "certificate cannot be decoded");
 	}
+	identity->security_bits = pgcert_key_security_bits(identity->leaf);
 	ERR_clear_error();
 	identity->subject = pgcert_name_text(X509_get_subject_name(identity->leaf));
 	identity->issuer = pgcert_name_text(X509_get_issuer_name(identity->leaf));

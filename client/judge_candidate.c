@@ -75,7 +75,7 @@ check_curve(PgcsCase *c)
 static void
 check_policy(PgcsCase *c, const PgcertPolicy *policy, const PgcertFacts *facts)
 {
-	const char *role = c->judging->sel->user;
+	const char *role = c->judging->user;
 	PgcertVerdict *verdict;
 	char	   *words = NULL;
 
@@ -233,20 +233,26 @@ pgcs_candidate_conclude(pgcs_candidate *candidate)
 	}
 }
 
+bool
+pgcs_cn_is_role(const pgcs_identity *identity, const char *role)
+{
+	const PgcertFacts *facts = identity->facts;
+
+	return role != NULL && facts->cn_state == PGCERT_PRESENT &&
+		strlen(role) == facts->cn_len &&
+		memcmp(role, facts->cn, facts->cn_len) == 0;
+}
+
 /* What concerns the certificate and the role, whichever the host. */
 static void
 judge_itself(const PgcsJudging *judging, pgcs_candidate *candidate)
 {
 	const pgcs_identity *identity = candidate->identity;
 	const PgcertFacts *facts = identity->facts;
-	const char *role = judging->sel->user;
+	const char *role = judging->user;
 	char		date[32];
 
-	candidate->security_bits = pgcert_key_security_bits(identity->leaf);
-	ERR_clear_error();
-	candidate->cn_is_role = role != NULL && facts->cn_state == PGCERT_PRESENT &&
-		strlen(role) == facts->cn_len &&
-		memcmp(role, facts->cn, facts->cn_len) == 0;
+	candidate->cn_is_role = pgcs_cn_is_role(identity, role);
 	if (role != NULL && !candidate->cn_is_role)
 	{
 		char	   *name = pgcs_printable(role);
@@ -285,9 +291,9 @@ pgcs_judge_candidate(const PgcsJudging *judging, const pgcs_identity *identity)
 	candidate->n_hosts = request->n_hosts;
 	candidate->host_verdicts = calloc(request->n_hosts,
 									  sizeof(*candidate->host_verdicts));
-	c.sent = pgcs_sent_chain(judging->bundle, identity);
-	c.reached = c.sent != NULL ? pgcs_reachable(c.sent) : NULL;
-	if (candidate->host_verdicts == NULL || c.reached == NULL)
+	c.sent = identity->sent;
+	c.reached = identity->reached;
+	if (candidate->host_verdicts == NULL)
 	{
 		c.failed = true;
 		goto out;
@@ -322,8 +328,6 @@ pgcs_judge_candidate(const PgcsJudging *judging, const pgcs_identity *identity)
 	pgcs_candidate_conclude(candidate);
 out:
 	free(prefix_text);
-	sk_X509_free(c.reached);
-	sk_X509_pop_free(c.sent, X509_free);
 	ERR_clear_error();
 	if (c.failed || candidate->reasons.failed)
 	{

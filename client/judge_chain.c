@@ -55,6 +55,26 @@ ends_weakly(const PgcsVerification *v, int level, PgcsVerification *end)
 	return true;
 }
 
+/*
+ * At the strictest level that a server is likely to have: whoever passes it
+ * passes the others.  If not, at none, so that weakness is told from all else.
+ */
+static bool
+verify_all(PgcsCase *c, PgcsVerify request, PgcsVerification *v, bool *strong)
+{
+	int			level = c->judging->bundle->security_level;
+
+	request.auth_level = level > USUAL_SECURITY_LEVEL ? level : USUAL_SECURITY_LEVEL;
+	if (!verify(c, request, v))
+		return false;
+	*strong = v->error == X509_V_OK;
+	if (*strong)
+		return true;
+	pgcs_verification_free(v);
+	request.auth_level = 0;
+	return verify(c, request, v);
+}
+
 static bool
 check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
 			const char *words)
@@ -112,12 +132,16 @@ look_for_intermediate(PgcsCase *c)
 
 	for (; steps < 10 && !found; steps++)
 	{
+		const X509_NAME *issuer = X509_get_issuer_name(cert);
+		unsigned long hash = pgcs_name_hash(issuer);
 		const PgcsLocalCa *next = NULL;
+		const PgcsLocalCa *ca;
+		size_t		position = 0;
 
-		for (size_t i = 0; i < c->judging->bundle->n_cas && next == NULL; i++)
+		while (next == NULL &&
+			   (ca = pgcs_bundle_next_ca(c->judging->bundle, issuer, hash,
+										 &position)) != NULL)
 		{
-			const PgcsLocalCa *ca = &c->judging->bundle->cas[i];
-
 			if (X509_check_issued(ca->cert, cert) == X509_V_OK &&
 				X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1)
 				next = ca;
@@ -208,10 +232,18 @@ held_and_announced(PgcsCase *c)
 	X509_STORE *store = X509_STORE_new();
 
 	c->failed = c->failed || store == NULL;
-	for (size_t i = 0; i < bundle->n_cas && !c->failed; i++)
-		if (pgcs_host_names(c->host, X509_get_subject_name(bundle->cas[i].cert)) &&
-			X509_STORE_add_cert(store, bundle->cas[i].cert) != 1)
-			c->failed = true;
+	for (size_t i = 0; i < c->host->n_names; i++)
+	{
+		const PgcsName *name = &c->host->names[i];
+		const PgcsLocalCa *ca;
+		size_t		position = 0;
+
+		while (!c->failed &&
+			   (ca = pgcs_bundle_next_ca(bundle, name->name, name->hash,
+										 &position)) != NULL)
+			if (X509_STORE_add_cert(store, ca->cert) != 1)
+				c->failed = true;
+	}
 	return store;
 }
 
@@ -245,6 +277,8 @@ ask_local_cas(PgcsCase *c)
 	/* what the server will do if it has these very certificates */
 	if (top.kind == PGCS_TOP_HELD)
 		request = (PgcsVerify) {.anchors = held_and_announced(c)};
+	if (top.kind != PGCS_TOP_HELD && sk_X509_num(c->sent) == 1)
+		return;					/* a leaf alone was verified already */
 	if (!c->failed && verify(c, request, &v))
 	{
 		if (v.error == X509_V_OK)
@@ -263,8 +297,9 @@ static void
 judge_by_certificates(PgcsCase *c, PgcsVerification *v)
 {
 	PgcsVerify	request = {.anchors = c->host->anchors};
+	bool		strong;
 
-	if (!verify(c, request, v))
+	if (!verify_all(c, request, v, &strong))
 		return;
 	if (v->error != X509_V_OK)
 	{
@@ -284,7 +319,8 @@ judge_by_certificates(PgcsCase *c, PgcsVerification *v)
 		return;
 	}
 	c->candidate->complete = true;
-	check_strength(c, request);
+	if (!strong)
+		check_strength(c, request);
 	pgcs_reasons_add(REASONS(c), PGCS_NOTE, "crl-unknown", NULL,
 					 "%swhether the server's CRLs revoke it cannot be seen from here",
 					 c->prefix);
@@ -316,6 +352,7 @@ judge_by_names(PgcsCase *c, PgcsVerification *v)
 {
 	PgcsVerify	request = {.partial = true};
 	STACK_OF(X509) *sent = c->sent;
+	bool		strong;
 	bool		any;
 
 	request.anchors = vouched_for(c, &any);
@@ -332,11 +369,11 @@ judge_by_names(PgcsCase *c, PgcsVerification *v)
 	}
 	if (!c->failed)
 		c->sent = sent_and_used(c);
-	if (!c->failed && verify(c, request, v))
+	if (!c->failed && verify_all(c, request, v, &strong))
 	{
 		if (v->error != X509_V_OK)
 			pgcs_case_chain_error(c, v, PGCS_FATAL, "chain", "");
-		else
+		else if (!strong)
 			check_strength(c, request);
 	}
 	if (c->sent != sent)
@@ -356,14 +393,16 @@ static void
 judge_unnamed(PgcsCase *c, PgcsVerification *v)
 {
 	PgcsVerify	request = {.tolerate_missing = true};
+	bool		strong;
 
-	if (!verify(c, request, v))
+	if (!verify_all(c, request, v, &strong))
 		return;
 	if (v->error != X509_V_OK && !pgcs_error_is_missing_issuer(v->error))
 		pgcs_case_chain_error(c, v, PGCS_FATAL, "chain", "");
 	else
 	{
-		check_strength(c, request);
+		if (!strong)
+			check_strength(c, request);
 		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "no-names", NULL,
 						 "%sthe server names no CA, so nothing tells whether it trusts this one",
 						 c->prefix);

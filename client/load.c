@@ -213,13 +213,13 @@ pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice)
 								 candidate->identity->cert_path,
 								 "certificate or key changed while it was being chosen");
 				pgcs_candidate_conclude(candidate);
-				if (!pgcs_choice_decide(choice))
+				if (!pgcs_choice_decide(sel, choice))
 					return pgcs_fail_memory(sel);
 				return pgcs_fail(sel, PGCS_CHANGED,
 								 "certificate or key changed while it was being chosen");
 			case PGCS_LOAD_REFUSED:
 				pgcs_candidate_conclude(candidate);
-				if (!pgcs_choice_decide(choice))
+				if (!pgcs_choice_decide(sel, choice))
 					return pgcs_fail_memory(sel);
 				break;
 		}

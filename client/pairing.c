@@ -13,9 +13,8 @@
 
 #include "bundle.h"
 
-/* "dir/client1" of "dir/client1.crt". */
-static size_t
-stem_len(const char *path)
+size_t
+pgcs_stem_len(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *dot = strrchr(path, '.');
@@ -24,12 +23,12 @@ stem_len(const char *path)
 		? (size_t) (dot - path) : strlen(path);
 }
 
-static bool
-same_stem(const char *a, const char *b)
+bool
+pgcs_same_stem(const char *a, const char *b)
 {
-	size_t		len = stem_len(a);
+	size_t		len = pgcs_stem_len(a);
 
-	return len == stem_len(b) && memcmp(a, b, len) == 0;
+	return len == pgcs_stem_len(b) && memcmp(a, b, len) == 0;
 }
 
 static void
@@ -155,7 +154,7 @@ find_by_stem(const PgcsPool *pool, PgcsFile *cert, const unsigned char *digest,
 			 PgcsFile **closed)
 {
 	PgcsFile   *found = NULL;
-	size_t		len = stem_len(cert->path);
+	size_t		len = pgcs_stem_len(cert->path);
 	size_t		low = 0;
 	size_t		high = pool->n;
 
@@ -186,7 +185,7 @@ find_by_stem(const PgcsPool *pool, PgcsFile *cert, const unsigned char *digest,
 		PgcsFile   *file = pool->files[low];
 
 		if (file == cert || file->key_state == PGCS_KEY_NONE ||
-			!same_stem(file->path, cert->path))
+			!pgcs_same_stem(file->path, cert->path))
 			continue;
 		open_key(file);
 		if (is_key_of(file, digest))
@@ -212,6 +211,18 @@ add_identity(pgcs_selector *sel, pgcs_bundle *bundle, PgcsFile *cert, PgcsFile *
 		return false;
 	key->key_used = true;
 	pgcs_identity_set_key(identity, key, key->password, sel->prompt_allowed);
+	return pgcs_bundle_add_identity(bundle, identity);
+}
+
+/* One whose key may be among those that nobody has opened yet. */
+static bool
+add_unpaired(pgcs_bundle *bundle, PgcsFile *cert)
+{
+	pgcs_identity *identity = pgcs_identity_new(cert, "");
+
+	if (identity == NULL)
+		return false;
+	identity->unpaired = true;
 	return pgcs_bundle_add_identity(bundle, identity);
 }
 
@@ -248,7 +259,7 @@ report_no_key(pgcs_bundle *bundle, const PgcsPool *pool, const KeyIndex *index,
 	{
 		PgcsFile   *key = pool->files[i];
 
-		if (key->key_state == PGCS_KEY_OPENED && same_stem(key->path, cert->path))
+		if (key->key_state == PGCS_KEY_OPENED && pgcs_same_stem(key->path, cert->path))
 		{
 			char	   *name = pgcs_printable(key->path);
 
@@ -347,6 +358,8 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 		goto out;
 	for (size_t i = 0; i < n_unmatched; i++)
 	{
+		if (pool->keep_unpaired && !add_unpaired(bundle, unmatched[i]))
+			goto out;
 		report_no_key(bundle, pool, &index, unmatched[i]);
 		pgcs_reasons_move(&bundle->problems, &unmatched[i]->reasons);
 	}

@@ -373,6 +373,19 @@ extern const unsigned char *pgcs_request_name_der(const pgcs_request *request,
 /* Are the CA certificates themselves known? */
 extern int	pgcs_request_knows_cas(const pgcs_request *request, size_t host);
 
+/*
+ * pgcs_bundle_load(), as far as it can matter for one request: of
+ * directories, only CA certificates, certificates with an issuer that leads to a name of the
+ * request, and their keys are decoded; a key that is encrypted or does not
+ * show whose it is, and whose file has another stem than the certificate's,
+ * is opened only if the choice may depend on it.  pgcs_select() with this
+ * request and about this time (seconds since 1970) chooses what it would from
+ * the whole bundle; its other identities and its problems may be missing.
+ */
+extern pgcs_bundle *pgcs_bundle_load_for(pgcs_selector *sel,
+										 const pgcs_request *request,
+										 int64_t now) PGCS_MUST_CHECK;
+
 
 /* ---------- select: the choice ---------- */
 
@@ -396,13 +409,19 @@ typedef enum pgcs_verdict
 } pgcs_verdict;
 
 /*
- * Judges every identity of the bundle as libpq would send it and as the
- * server's OpenSSL would take it, ranks them, and chooses.  Pure: no file,
- * no socket, no clock; now is in seconds since 1970.
+ * Judges identities of the bundle as libpq would send them and as the
+ * server's OpenSSL would take them, the most promising first, until none that
+ * is left could be chosen or be a rival; and chooses.  Pure: no file, no
+ * socket, no clock; now is in seconds since 1970.
  */
 extern pgcs_choice *pgcs_select(pgcs_selector *sel, pgcs_bundle *bundle,
 								const pgcs_request *request,
 								int64_t now) PGCS_MUST_CHECK;
+
+/* The same choice, but with a verdict on every identity. */
+extern pgcs_choice *pgcs_check(pgcs_selector *sel, pgcs_bundle *bundle,
+							   const pgcs_request *request,
+							   int64_t now) PGCS_MUST_CHECK;
 extern void pgcs_choice_free(pgcs_choice *choice);
 
 /*
@@ -443,7 +462,7 @@ extern const char *pgcs_choice_password(const pgcs_choice *choice);
  */
 extern const pgcs_candidate *pgcs_choice_rival(const pgcs_choice *choice);
 
-/* Every candidate, the best first. */
+/* Every candidate that was judged, the best first. */
 extern size_t pgcs_choice_n_candidates(const pgcs_choice *choice);
 extern const pgcs_candidate *pgcs_choice_candidate(const pgcs_choice *choice,
 												   size_t i);

@@ -33,11 +33,9 @@ compare_fit(const pgcs_candidate *a, const pgcs_candidate *b)
 	return larger_first(a->complete, b->complete);
 }
 
-static int
-compare_candidates(const void *x, const void *y)
+int
+pgcs_compare_candidates(const pgcs_candidate *a, const pgcs_candidate *b)
 {
-	const pgcs_candidate *a = *(pgcs_candidate *const *) x;
-	const pgcs_candidate *b = *(pgcs_candidate *const *) y;
 	const PgcertFacts *fa = a->identity->facts;
 	const PgcertFacts *fb = b->identity->facts;
 	int			order = compare_fit(a, b);
@@ -45,7 +43,7 @@ compare_candidates(const void *x, const void *y)
 	if (order != 0 ||
 		(order = larger_first(fa->not_before, fb->not_before)) != 0 ||
 		(order = larger_first(fa->not_after, fb->not_after)) != 0 ||
-		(order = larger_first(a->security_bits, b->security_bits)) != 0 ||
+		(order = larger_first(a->identity->security_bits, b->identity->security_bits)) != 0 ||
 		(order = larger_first(b->identity->pkcs12_path != NULL,
 							  a->identity->pkcs12_path != NULL)) != 0 ||
 		(order = larger_first(b->identity->completed, a->identity->completed)) != 0 ||
@@ -54,11 +52,18 @@ compare_candidates(const void *x, const void *y)
 	return strcmp(a->identity->key_path, b->identity->key_path);
 }
 
+static int
+compare_pointers(const void *a, const void *b)
+{
+	return pgcs_compare_candidates(*(pgcs_candidate *const *) a,
+								   *(pgcs_candidate *const *) b);
+}
+
 void
 pgcs_rank(pgcs_candidate **candidates, size_t n)
 {
 	if (n > 1)
-		qsort(candidates, n, sizeof(*candidates), compare_candidates);
+		qsort(candidates, n, sizeof(*candidates), compare_pointers);
 }
 
 /* The same subject and the same alternative names: a renewal, not a rival. */

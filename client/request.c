@@ -11,6 +11,7 @@
 #include <openssl/ssl.h>
 
 #include "name.h"
+#include "name_index.h"
 #include "reason.h"
 #include "request.h"
 #include "selector.h"
@@ -83,7 +84,7 @@ pgcs_request_free(pgcs_request *request)
 bool
 pgcs_host_add_name(PgcsHost *host, const X509_NAME *name)
 {
-	PgcsName	entry = {NULL, NULL, NULL, 0};
+	PgcsName	entry = {0};
 	PgcsName   *names;
 	int			len;
 
@@ -105,6 +106,7 @@ pgcs_host_add_name(PgcsHost *host, const X509_NAME *name)
 		return false;
 	}
 	entry.der_len = (size_t) len;
+	entry.hash = pgcs_name_hash(entry.name);
 	names[host->n_names++] = entry;
 	return true;
 }

@@ -18,6 +18,7 @@
 typedef struct PgcsName
 {
 	X509_NAME  *name;
+	unsigned long hash;			/* of the canonical form */
 	char	   *text;			/* RFC 4514 */
 	unsigned char *der;
 	size_t		der_len;

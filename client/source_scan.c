@@ -6,6 +6,7 @@
  * names with a leading dot are those that rotation deletes, so they are never
  * looked at.  One level deep, no loop of links can be followed.
  */
+#define _DEFAULT_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -16,23 +17,42 @@
 #include "source_scan.h"
 
 static int
-compare_paths(const void *a, const void *b)
+compare_entries(const void *a, const void *b)
 {
-	return strcmp(*(char *const *) a, *(char *const *) b);
+	return strcmp(((const PgcsEntry *) a)->path, ((const PgcsEntry *) b)->path);
+}
+
+/* Most file systems say what kind an entry is, which saves a call each. */
+static bool
+is_regular(const struct dirent *entry, const char *path, bool *is_directory)
+{
+	struct stat st;
+
+	*is_directory = false;
+#ifdef DT_REG
+	if (entry->d_type == DT_REG)
+		return true;
+#else
+	(void) entry;
+#endif
+	if (stat(path, &st) != 0)
+		return false;
+	*is_directory = S_ISDIR(st.st_mode);
+	return S_ISREG(st.st_mode);
 }
 
 bool
-pgcs_scan_directory(const char *directory, char ***paths, size_t *n,
+pgcs_scan_directory(const char *directory, PgcsEntry **entries, size_t *n,
 					PgcsReasons *reasons)
 {
 	DIR		   *dir = opendir(directory);
 	struct dirent *entry;
-	char	  **list = NULL;
+	PgcsEntry  *list = NULL;
 	size_t		used = 0;
 	size_t		size = 0;
 	size_t		len = strlen(directory);
 
-	*paths = NULL;
+	*entries = NULL;
 	*n = 0;
 	if (dir == NULL)
 	{
@@ -42,19 +62,20 @@ pgcs_scan_directory(const char *directory, char ***paths, size_t *n,
 						 strerror(errno));
 		return false;
 	}
-	while (len > 1 && directory[len - 1] == '/')
+	while (len > 0 && directory[len - 1] == '/')
 		len--;
 	while (errno = 0, (entry = readdir(dir)) != NULL)
 	{
-		struct stat st;
-		size_t		path_size;
+		size_t		name_size;
 		char	   *path;
+		bool		regular;
+		bool		is_directory;
 
 		if (entry->d_name[0] == '.')
 			continue;
 		if (used == size)
 		{
-			char	  **larger;
+			PgcsEntry  *larger;
 
 			size = size == 0 ? 64 : size * 2;
 			larger = realloc(list, size * sizeof(*list));
@@ -62,17 +83,18 @@ pgcs_scan_directory(const char *directory, char ***paths, size_t *n,
 				goto no_memory;
 			list = larger;
 		}
-		path_size = len + strlen(entry->d_name) + 2;
-		path = malloc(path_size);
+		name_size = strlen(entry->d_name) + 1;
+		path = malloc(len + 1 + name_size);
 		if (path == NULL)
 			goto no_memory;
-		snprintf(path, path_size, "%.*s/%s",
-				 len == 1 && directory[0] == '/' ? 0 : (int) len, directory,
-				 entry->d_name);
-		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		memcpy(path, directory, len);
+		path[len] = '/';
+		memcpy(path + len + 1, entry->d_name, name_size);
+		regular = is_regular(entry, path, &is_directory);
+		if (is_directory)
 			free(path);
 		else
-			list[used++] = path;
+			list[used++] = (PgcsEntry) {path, regular};
 	}
 	if (errno != 0)
 		pgcs_reasons_add(reasons, PGCS_FATAL, "file-unreadable", directory,
@@ -80,15 +102,15 @@ pgcs_scan_directory(const char *directory, char ***paths, size_t *n,
 						 strerror(errno));
 	closedir(dir);
 	if (used > 0)
-		qsort(list, used, sizeof(*list), compare_paths);
-	*paths = list;
+		qsort(list, used, sizeof(*list), compare_entries);
+	*entries = list;
 	*n = used;
 	return true;
 
 no_memory:
 	closedir(dir);
 	for (size_t i = 0; i < used; i++)
-		free(list[i]);
+		free(list[i].path);
 	free(list);
 	reasons->failed = true;
 	return false;

@@ -7,12 +7,18 @@
 
 #include "reason.h"
 
+typedef struct PgcsEntry
+{
+	char	   *path;
+	bool		regular;		/* a regular file, or a link to one */
+} PgcsEntry;
+
 /*
- * The paths of a directory's entries, sorted bytewise: one level deep, names
- * with a leading dot and subdirectories left out.  *paths and its strings
- * belong to the caller.  False with a reason added.
+ * A directory's entries, sorted bytewise by path: one level deep, names with
+ * a leading dot and subdirectories left out.  *entries and the paths belong
+ * to the caller.  False with a reason added.
  */
-extern bool pgcs_scan_directory(const char *directory, char ***paths, size_t *n,
-								PgcsReasons *reasons);
+extern bool pgcs_scan_directory(const char *directory, PgcsEntry **entries,
+								size_t *n, PgcsReasons *reasons);
 
 #endif							/* PGCS_SOURCE_SCAN_H */

@@ -61,16 +61,18 @@ did_issue(Search *search, X509 *issuer, X509 *cert)
 static const PgcsLocalCa *
 find_twin(const Search *search, X509 *root)
 {
-	for (size_t i = 0; i < search->bundle->n_cas; i++)
+	const X509_NAME *name = X509_get_subject_name(root);
+	unsigned long hash = pgcs_name_hash(name);
+	size_t		position = 0;
+	const PgcsLocalCa *ca;
+
+	while ((ca = pgcs_bundle_next_ca(search->bundle, name, hash, &position)) != NULL)
 	{
-		const PgcsLocalCa *ca = &search->bundle->cas[i];
 		EVP_PKEY   *key = X509_get0_pubkey(ca->cert);
 		bool		same = key == NULL || X509_check_private_key(root, key) == 1;
 
 		ERR_clear_error();
-		if (!same && is_self_issued(ca->cert) &&
-			pgcert_name_equal(X509_get_subject_name(ca->cert),
-							  X509_get_subject_name(root)))
+		if (!same && is_self_issued(ca->cert))
 			return ca;
 	}
 	return NULL;
@@ -84,15 +86,16 @@ top_of(Search *search, X509 *cert, int depth)
 	PgcsTop		best = {.kind = PGCS_TOP_NONE};
 	const PgcsLocalCa *known = NULL;
 	bool		any_issued = false;
+	unsigned long hash = pgcs_name_hash(name);
+	size_t		position = 0;
+	const PgcsLocalCa *ca;
 
-	for (size_t i = 0; i < search->bundle->n_cas; i++)
+	while ((ca = pgcs_bundle_next_ca(search->bundle, name, hash, &position)) != NULL)
 	{
-		const PgcsLocalCa *ca = &search->bundle->cas[i];
 		PgcsTop		top = {.kind = PGCS_TOP_NONE};
 		bool		issued;
 
-		if (!pgcert_name_equal(X509_get_subject_name(ca->cert), name) ||
-			(!announced && !is_sent(search, ca->cert)))
+		if (!announced && !is_sent(search, ca->cert))
 			continue;
 		issued = did_issue(search, ca->cert, cert);
 

@@ -63,7 +63,7 @@ command_check(int argc, char **argv)
 		status = options_prepare(&options);
 	if (status == 0)
 	{
-		status = choose(&options, &chosen);
+		status = choose(&options, &chosen, true);
 		if (chosen.choice != NULL)
 		{
 			if (options.format == PGCS_FORMAT_JSON)

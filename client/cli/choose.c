@@ -78,21 +78,24 @@ chosen_free(Chosen *chosen)
 
 /* Reads the bundle and selects; again, once, if files change meanwhile. */
 static int
-select_and_load(Options *options, Chosen *chosen)
+select_and_load(Options *options, Chosen *chosen, bool all)
 {
 	pgcs_selector *sel = options->sel;
 	int			result = PGCS_CHANGED;
 
 	for (int i = 0; i < 2 && result == PGCS_CHANGED; i++)
 	{
+		int64_t		now = (int64_t) time(NULL);
+
 		pgcs_choice_free(chosen->choice);
 		pgcs_bundle_free(chosen->bundle);
 		chosen->choice = NULL;
-		chosen->bundle = pgcs_bundle_load(sel);
+		chosen->bundle = all ? pgcs_bundle_load(sel)
+			: pgcs_bundle_load_for(sel, chosen->request, now);
 		if (chosen->bundle == NULL)
 			return pgcs_error_code(sel);
-		chosen->choice = pgcs_select(sel, chosen->bundle, chosen->request,
-									 (int64_t) time(NULL));
+		chosen->choice = all ? pgcs_check(sel, chosen->bundle, chosen->request, now)
+			: pgcs_select(sel, chosen->bundle, chosen->request, now);
 		if (chosen->choice == NULL)
 			return pgcs_error_code(sel);
 		result = pgcs_choice_load(sel, chosen->choice);
@@ -104,11 +107,27 @@ select_and_load(Options *options, Chosen *chosen)
 	return result;
 }
 
-int
-choose(Options *options, Chosen *chosen)
+static int
+choose_from(Options *options, Chosen *chosen, bool all)
 {
 	pgcs_selector *sel = options->sel;
+	int			result = select_and_load(options, chosen, all);
+
+	if (result == PGCS_OK && options->confirm)
+	{
+		result = pgcs_confirm(sel, chosen->choice, options->keywords,
+							  options->values);
+		if (result == PGCS_OK)
+			result = pgcs_choice_load(sel, chosen->choice);
+	}
+	return result;
+}
+
+int
+choose(Options *options, Chosen *chosen, bool all)
+{
 	int			status;
+	int			result;
 
 	*chosen = (Chosen) {NULL, NULL, NULL};
 	status = make_request(options, &chosen->request);
@@ -119,23 +138,16 @@ choose(Options *options, Chosen *chosen)
 			say("warning: %s could not be asked: %s",
 				pgcs_request_host(chosen->request, i),
 				pgcs_request_host_error(chosen->request, i));
-	if (select_and_load(options, chosen) != PGCS_OK)
-		goto fail;
-	if (options->confirm)
-	{
-		if (pgcs_confirm(sel, chosen->choice, options->keywords,
-						 options->values) != PGCS_OK)
-			goto fail;
-		if (pgcs_choice_load(sel, chosen->choice) != PGCS_OK)
-			goto fail;
-	}
-	return (int) pgcs_choice_status(chosen->choice);
+	result = choose_from(options, chosen, all);
+	if (result == PGCS_OK && !all && pgcs_choice_status(chosen->choice) == PGCS_NONE)
+		result = choose_from(options, chosen, true);
+	if (result == PGCS_OK)
+		return (int) pgcs_choice_status(chosen->choice);
 
-fail:
-	say("%s", pgcs_error(sel));
+	say("%s", pgcs_error(options->sel));
 	pgcs_choice_free(chosen->choice);
 	chosen->choice = NULL;
-	return exit_status(sel);
+	return exit_status(options->sel);
 }
 
 /* ---------- words ---------- */

@@ -96,10 +96,12 @@ typedef struct Chosen
 extern int	make_request(Options *options, pgcs_request **request);
 
 /*
- * The whole chain: bundle, request, select, load, and confirm if asked for.
- * Returns an exit status; chosen->choice is NULL if it never came to one.
+ * The whole chain: request, bundle, select, load, and confirm if asked for.
+ * With all, every certificate is read and judged; otherwise that is done only
+ * if none was found, so that it can be said why.  Returns an exit status;
+ * chosen->choice is NULL if it never came to one.
  */
-extern int	choose(Options *options, Chosen *chosen);
+extern int	choose(Options *options, Chosen *chosen, bool all);
 extern void chosen_free(Chosen *chosen);
 
 /*

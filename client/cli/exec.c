@@ -189,7 +189,7 @@ command_exec(int argc, char **argv)
 		options_free(&options);
 		return EXIT_EXEC_FAILED;
 	}
-	status = choose(&options, &chosen);
+	status = choose(&options, &chosen, false);
 	if (chosen.choice != NULL)
 	{
 		if (status != PGCS_NOT_WANTED || options.strict)

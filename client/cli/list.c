@@ -193,7 +193,7 @@ list(Options *options)
 	if (pgcs_set_chain_directory(sel, PGCS_NOTHING) != PGCS_OK ||
 		(bundle = pgcs_bundle_load(sel)) == NULL ||
 		(request = pgcs_request_from_names(sel, NULL, 0)) == NULL ||
-		(choice = pgcs_select(sel, bundle, request, (int64_t) time(NULL))) == NULL)
+		(choice = pgcs_check(sel, bundle, request, (int64_t) time(NULL))) == NULL)
 		say("%s", pgcs_error(sel));
 	else if ((candidates = calloc(pgcs_choice_n_candidates(choice) + 1,
 								  sizeof(*candidates))) == NULL)

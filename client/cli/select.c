@@ -88,7 +88,7 @@ command_select(int argc, char **argv)
 		status = options_prepare(&options);
 	if (status == 0)
 	{
-		status = choose(&options, &chosen);
+		status = choose(&options, &chosen, options.format == PGCS_FORMAT_JSON);
 		if (chosen.choice != NULL)
 		{
 			int			printed;

@@ -164,7 +164,7 @@ fail(const pgcs_selector *sel, const char *what)
 
 static Outcome
 judge(const Options *options, const Case *c, Logins *logins, const pgcs_bundle *bundle,
-	  const pgcs_choice *choice, Way way, bool *doubtful)
+	  const pgcs_choice *whole, const pgcs_choice *choice, Way way, bool *doubtful)
 {
 	const Login *login;
 	Outcome		outcome;
@@ -173,10 +173,10 @@ judge(const Options *options, const Case *c, Logins *logins, const pgcs_bundle *
 	if (pgcs_choice_status(choice) == PGCS_NONE)
 	{
 		*doubtful = false;
-		if (!is_explained(choice, bundle))
+		if (!is_explained(whole, bundle))
 		{
 			printf("#   %s: none, but it does not say why\n", way_names[way]);
-			print_reasons(choice);
+			print_reasons(whole);
 			return FAILED;
 		}
 		outcome = logins->n_accepted == 0 ? RIGHT : MISSED;
@@ -196,9 +196,34 @@ judge(const Options *options, const Case *c, Logins *logins, const pgcs_bundle *
 	{
 		printf("#   %s: %s, chosen %s\n", way_names[way], outcome_names[outcome],
 			   outcome == WRONG ? base_name(pgcs_choice_cert_path(choice)) : "none");
-		print_reasons(choice);
+		print_reasons(whole);
 	}
 	return outcome;
+}
+
+/* What is read and judged in part must come to what the whole comes to. */
+static bool
+is_same(const pgcs_choice *choice, const pgcs_choice *whole)
+{
+	const pgcs_choice *both[] = {choice, whole};
+	char		text[2][4096];
+
+	for (int i = 0; i < 2; i++)
+	{
+		const char *cert = pgcs_choice_cert_path(both[i]);
+		const char *key = pgcs_choice_key_path(both[i]);
+		const pgcs_candidate *rival = pgcs_choice_rival(both[i]);
+
+		snprintf(text[i], sizeof(text[i]), "%d %s %s %d %s %s", (int) pgcs_choice_status(both[i]),
+				 cert != NULL ? cert : "-", key != NULL ? key : "-",
+				 pgcs_choice_is_certain(both[i]),
+				 rival != NULL ? pgcs_identity_cert_path(pgcs_candidate_identity(rival)) : "-",
+				 pgcs_choice_text(both[i]));
+	}
+	if (strcmp(text[0], text[1]) == 0)
+		return true;
+	printf("#   in part:   %s\n#   the whole: %s\n", text[0], text[1]);
+	return false;
 }
 
 static Outcome
@@ -206,10 +231,13 @@ run_way(const Options *options, const Case *c, Logins *logins, Way way, bool *do
 {
 	pgcs_selector *sel = pgcs_selector_new();
 	pgcs_bundle *bundle = NULL;
+	pgcs_bundle *whole_bundle = NULL;
 	pgcs_request *request = NULL;
 	pgcs_choice *choice = NULL;
+	pgcs_choice *whole = NULL;
 	Parameters	parameters;
 	Outcome		outcome;
+	int64_t		now = (int64_t) time(NULL);
 
 	*doubtful = false;
 	set_parameters(&parameters, &options->server, c);
@@ -226,20 +254,31 @@ run_way(const Options *options, const Case *c, Logins *logins, Way way, bool *do
 		request = pgcs_request_probe(sel, parameters.keywords, parameters.values);
 	if (request == NULL)
 		outcome = fail(sel, "no request");
-	else if ((bundle = pgcs_bundle_load(sel)) == NULL)
+	else if ((whole_bundle = pgcs_bundle_load(sel)) == NULL ||
+			 (bundle = pgcs_bundle_load_for(sel, request, now)) == NULL)
 		outcome = fail(sel, "no bundle");
-	else if ((choice = pgcs_select(sel, bundle, request, (int64_t) time(NULL))) == NULL)
+	else if ((whole = pgcs_check(sel, whole_bundle, request, now)) == NULL ||
+			 (choice = pgcs_select(sel, bundle, request, now)) == NULL)
 		outcome = fail(sel, "no choice");
+	else if (!is_same(choice, whole))
+		outcome = fail(sel, "reading a part comes to something else");
 	else if (pgcs_choice_load(sel, choice) != PGCS_OK)
 		outcome = fail(sel, "the choice cannot be loaded");
 	else if (way == CONFIRMED &&
 			 pgcs_confirm(sel, choice, parameters.keywords, parameters.values) != PGCS_OK)
 		outcome = fail(sel, "the choice cannot be confirmed");
+	else if (way == CONFIRMED && pgcs_choice_status(choice) == PGCS_NONE &&
+			 pgcs_confirm(sel, whole, parameters.keywords, parameters.values) != PGCS_OK)
+		outcome = fail(sel, "the choice from the whole cannot be confirmed");
 	else
-		outcome = judge(options, c, logins, bundle, choice, way, doubtful);
+		outcome = judge(options, c, logins, whole_bundle, whole,
+						pgcs_choice_status(choice) == PGCS_NONE ? whole : choice,
+						way, doubtful);
 	pgcs_choice_free(choice);
+	pgcs_choice_free(whole);
 	pgcs_request_free(request);
 	pgcs_bundle_free(bundle);
+	pgcs_bundle_free(whole_bundle);
 	pgcs_selector_free(sel);
 	return outcome;
 }

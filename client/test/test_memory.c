@@ -107,6 +107,32 @@ run_bundle_folder(Trial *trial)
 	load_bundle(trial, sel);
 }
 
+/* The same, only as far as it matters for a name. */
+static void
+run_bundle_for(Trial *trial)
+{
+	static const char *const names[] = {"CN=ca"};
+	pgcs_selector *sel;
+	pgcs_request *request;
+	pgcs_bundle *bundle;
+
+	failing_pause();
+	sel = pgcs_selector_new();
+	must(pgcs_add_directory(sel, folder), sel);
+	must(pgcs_set_chain_directory(sel, chains), sel);
+	request = pgcs_request_from_names(sel, names, 1);
+	if (request == NULL)
+		die("%s", pgcs_error(sel));
+	failing_resume();
+	bundle = pgcs_bundle_load_for(sel, request, NOW);
+	if (trial_done(trial, bundle != NULL, "pgcs_bundle_load_for", sel))
+		trial_add_bundle(trial, bundle);
+	pgcs_bundle_free(bundle);
+	failing_pause();
+	pgcs_request_free(request);
+	pgcs_selector_free(sel);
+}
+
 static void
 run_bundle_pairs(Trial *trial)
 {
@@ -374,6 +400,7 @@ main(void)
 	static const Scenario alone[] = {
 		{"selector", run_selector},
 		{"bundle from a folder", run_bundle_folder},
+		{"bundle for a name", run_bundle_for},
 		{"bundle from pairs", run_bundle_pairs},
 		{"bundle from PKCS#12", run_bundle_pkcs12},
 	};

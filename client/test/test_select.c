@@ -131,6 +131,39 @@ has_reason(const char *code)
 	return false;
 }
 
+/* What was chosen, so that choosing and judging all can be compared. */
+static char *
+summary(const pgcs_choice *of)
+{
+	const pgcs_candidate *rival = pgcs_choice_rival(of);
+	const char *cert = pgcs_choice_cert_path(of);
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+
+	pgcert_buf_printf(&buf, "%d %s %s %d %s", (int) pgcs_choice_status(of),
+					  pgcs_choice_text(of), cert != NULL ? cert : "-",
+					  pgcs_choice_is_certain(of),
+					  rival != NULL
+					  ? pgcs_identity_cert_path(pgcs_candidate_identity(rival)) : "-");
+	return pgcert_buf_take(&buf);
+}
+
+/* Choosing stops early, but comes to what judging all comes to. */
+static void
+compare_with_select(const pgcs_request *request)
+{
+	pgcs_choice *chosen = pgcs_select(sel, bundle, request, NOW);
+	char	   *got = summary(chosen);
+	char	   *want = summary(choice);
+
+	if (strcmp(got, want) != 0)
+		is_text(got, want, "choosing and judging all come to the same");
+	if (pgcs_choice_n_candidates(chosen) > pgcs_choice_n_candidates(choice))
+		ok(false, "choosing judges more than there is");
+	free(got);
+	free(want);
+	pgcs_choice_free(chosen);
+}
+
 /* Selects for a server that trusts these, known as certificates or by name. */
 static void
 run(Setup setup, bool by_certificate, int n_cas, const Cert *const *cas)
@@ -166,9 +199,10 @@ run(Setup setup, bool by_certificate, int n_cas, const Cert *const *cas)
 	bundle = pgcs_bundle_load(sel);
 	if (setup.level != 0)
 		bundle->security_level = setup.level;
-	choice = pgcs_select(sel, bundle, request, NOW);
+	choice = pgcs_check(sel, bundle, request, NOW);
 	if (choice == NULL)
 		die("%s", pgcs_error(sel));
+	compare_with_select(request);
 	pgcs_request_free(request);
 }
 
