@@ -103,7 +103,7 @@ make_index(const PgcsPool *pool, KeyIndex *index)
 	return true;
 }
 
-/* The key, in a file that libpq opens if there is one. */
+/* The key, in a file that libpq opens if there is one, best without a password. */
 static PgcsFile *
 index_find(const KeyIndex *index, const unsigned char *digest)
 {
@@ -125,8 +125,14 @@ index_find(const KeyIndex *index, const unsigned char *digest)
 		return NULL;
 	found = index->keys[low];
 	for (; low < index->n && is_key_of(index->keys[low], digest); low++)
-		if (libpq_opens(index->keys[low]))
+	{
+		if (!libpq_opens(index->keys[low]))
+			continue;
+		if (!index->keys[low]->key_encrypted)
 			return index->keys[low];
+		if (!libpq_opens(found))
+			found = index->keys[low];
+	}
 	return found;
 }
 
@@ -251,8 +257,13 @@ report_no_key(pgcs_bundle *bundle, const PgcsPool *pool, const KeyIndex *index,
 						  "write the file anew, own certificate first, then its issuers");
 		return;
 	}
-	if (X509_check_ca(cert->leaf) > 0)
-		return;					/* a CA's certificate needs no key here */
+
+	/*
+	 * A CA's certificate needs no key here; but 3 is a self-signed one of
+	 * version 1, which may be anybody's.
+	 */
+	if (X509_check_ca(cert->leaf) > 0 && X509_check_ca(cert->leaf) != 3)
+		return;
 
 	/* a key of the same name that does not fit is worth a word of its own */
 	for (size_t i = 0; i < pool->n; i++)
@@ -344,6 +355,15 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 					key = other;
 			}
 		}
+
+		/* one of those that nobody opened yet may do better */
+		if (pool->keep_unpaired && (key == NULL || !libpq_opens(key)))
+		{
+			if (!add_unpaired(bundle, cert))
+				goto out;
+			continue;
+		}
+
 		/* an encrypted key of the same name is the best guess that is left */
 		if (key == NULL)
 			key = closed;
@@ -358,8 +378,6 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 		goto out;
 	for (size_t i = 0; i < n_unmatched; i++)
 	{
-		if (pool->keep_unpaired && !add_unpaired(bundle, unmatched[i]))
-			goto out;
 		report_no_key(bundle, pool, &index, unmatched[i]);
 		pgcs_reasons_move(&bundle->problems, &unmatched[i]->reasons);
 	}
