@@ -100,7 +100,11 @@ check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
 
 /*
  * The server's security level is not known.  That of the OpenSSL that is here
- * stands in for it; and what some servers ask for is a doubt.
+ * stands in for it; and what some servers ask for is a doubt.  Were the first
+ * a doubt, too, it would be chosen where nothing else is left, mostly to be
+ * refused, and a certificate that is refused is worse than none: so it is
+ * presumed, which --confirm may prove wrong.  The same goes for the curve, and
+ * for what a CA's certificate that is held locally forbids.
  */
 static void
 check_strength(PgcsCase *c, PgcsVerify request)
@@ -248,6 +252,23 @@ held_and_announced(PgcsCase *c)
 }
 
 /*
+ * A copy that is out of date lies about everywhere, and the server's may have
+ * been renewed.  What else a CA's certificate forbids is in its renewals, too.
+ */
+static void
+add_disagreement(PgcsCase *c, const PgcsVerification *v)
+{
+	bool		out_of_date = v->error == X509_V_ERR_CERT_HAS_EXPIRED ||
+		v->error == X509_V_ERR_CERT_NOT_YET_VALID;
+
+	pgcs_case_chain_error(c, v, out_of_date ? PGCS_DOUBT : PGCS_FATAL,
+						  "local-ca-disagrees",
+						  "the CA's certificate as held locally says: ");
+	if (!out_of_date)
+		pgcs_reasons_presume(REASONS(c));
+}
+
+/*
  * A local copy of an announced CA's certificate need not be the one the
  * server has, but mostly is.  It can say what a name cannot.
  */
@@ -284,8 +305,7 @@ ask_local_cas(PgcsCase *c)
 		if (v.error == X509_V_OK)
 			c->candidate->complete = top.kind == PGCS_TOP_HELD;
 		else if (top.twin == NULL && !pgcs_error_is_missing_issuer(v.error))
-			pgcs_case_chain_error(c, &v, PGCS_DOUBT, "local-ca-disagrees",
-								  "the CA's certificate as held locally says: ");
+			add_disagreement(c, &v);
 		pgcs_verification_free(&v);
 	}
 	X509_STORE_free(request.anchors);

@@ -436,8 +436,8 @@ extern int	pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice);
  * Turns doubt into proof: a TLS handshake with the choice, through libpq, on
  * every host that wants a certificate, stopped before the startup packet.
  * Tries the best in turn, 32 at most, and last of all those that are ruled out
- * by what holds for most servers only (weak, curve).  It proves TLS, not
- * pg_hba.conf; each refusal leaves a line in the server's log.
+ * by what holds for most servers only (weak, curve, local-ca-disagrees).  It
+ * proves TLS, not pg_hba.conf; each refusal leaves a line in the server's log.
  */
 extern int	pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 						 const char *const *keywords,

@@ -799,6 +799,48 @@ test_load(void)
 	free_cert(&bob);
 }
 
+/* ---------- what a local copy of the CA says ---------- */
+
+static void
+test_local_ca(void)
+{
+	Cert		strict = make_cert((Wish) {.cn = "strict", .ca = true,
+			.constraints = "critical,CA:TRUE,pathlen:0"});
+	Cert		below = make_cert((Wish) {.cn = "below", .issuer = &strict, .ca = true});
+	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &below});
+	Cert		old = make_cert((Wish) {.cn = "old", .ca = true,
+			.not_before = test_now - 90 * DAY, .not_after = test_now - DAY});
+	Cert		of_old = make_cert((Wish) {.cn = "x", .issuer = &old});
+	char	   *path;
+
+	begin();
+	HOLD("leaf", &leaf, &below);
+	BY_NAME(USUAL, &strict);
+	is_text(outcome(), "found leaf doubtful", "nothing tells against it but that a name is no proof");
+	path = write_cert("strict.crt", &strict);
+	pgcs_add_file(sel, path);
+	free(path);
+	BY_NAME(USUAL, &strict);
+	is_text(outcome(), "none", "the CA's certificate forbids it: a renewed one will, too");
+	ok(has_reason("local-ca-disagrees"), "which is the reason");
+	ok(pgcs_choice_candidate(choice, 0)->presumed, "and a handshake may try it all the same");
+	finish();
+
+	begin();
+	HOLD("x", &of_old);
+	path = write_cert("old.crt", &old);
+	pgcs_add_file(sel, path);
+	free(path);
+	BY_NAME(USUAL, &old);
+	is_text(outcome(), "found x doubtful", "a copy that is out of date is a doubt only");
+	finish();
+	free_cert(&strict);
+	free_cert(&below);
+	free_cert(&leaf);
+	free_cert(&old);
+	free_cert(&of_old);
+}
+
 int
 main(void)
 {
@@ -814,6 +856,7 @@ main(void)
 	test_certificates();
 	test_chains();
 	test_tops();
+	test_local_ca();
 	test_strength();
 	test_sigalgs();
 	test_rank();
