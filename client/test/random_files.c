@@ -402,7 +402,7 @@ write_cas(Writer *w)
 		char	   *path;
 		BIO		   *bio;
 
-		if (!chance(R, ca->issuer < 0 ? 12 : 25))
+		if (!chance(R, ca->issuer < 0 ? 30 : 25))
 			continue;
 		path = printed("%s/ca-%d.%s", w->c->bundle, i, PICK(R, "crt", "pem"));
 		bio = BIO_new(BIO_s_mem());
