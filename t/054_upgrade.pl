@@ -146,8 +146,8 @@ subtest 'one that does' => sub {
 };
 
 subtest 'an old cluster that has lost the library' => sub {
-	plan skip_all => $out_of_sight if $out_of_sight;
 	$old->conf("shared_preload_libraries = ''\n");
+	plan skip_all => $out_of_sight if $out_of_sight;
 	my $new = cluster('found', start => 0);
 	my $got = upgrade(@old, $new);
 

@@ -15,6 +15,9 @@ use CertPolicy::Server;
 use Config;
 use Test::More;
 
+# What runs in the background of a script ignores these.
+$SIG{INT} = $SIG{QUIT} = 'DEFAULT';
+
 my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
 my $query = 'select client_dn from pg_stat_ssl where pid = pg_backend_pid()';
 my $pki = CertPolicy::PKI->new;
