@@ -136,16 +136,10 @@ pgcs_reasons_hint(PgcsReasons *reasons, const char *format,...)
 void
 pgcs_reasons_presume(PgcsReasons *reasons)
 {
-	const char *hint;
-
 	if (reasons->failed || reasons->n == 0)
 		return;
 	reasons->items[reasons->n - 1]->presumed = true;
-	hint = reasons->items[reasons->n - 1]->hint;
-	if (hint[0] != '\0')
-		pgcs_reasons_hint(reasons, "%s, or use --confirm to try it all the same", hint);
-	else
-		pgcs_reasons_hint(reasons, "use --confirm to try it all the same");
+	pgcs_reasons_hint(reasons, "use --confirm to try it all the same");
 }
 
 bool

@@ -108,7 +108,7 @@ SKIP:
 }
 
 # the page of reasons refers to the header for the codes: they must be those of the code
-my %code = map { $_ => 1 } map { slurp($_) =~ /"((?:[a-z0-9]+-)+[a-z0-9]+|expired|purpose|chain|weak|curve|policy|role|changed)",/g }
+my %code = map { $_ => 1 } map { slurp($_) =~ /"((?:[a-z0-9]+-)+[a-z0-9]+|expired|purpose|chain|weak|curve|policy|role|changed)"[,;]/g }
   glob "$FindBin::RealBin/../client/*.c";
 my ($documented) = $header =~ /A stable word for programs(.*?)\*\//s;
 foreach my $reason ($documented =~ /\b((?:[a-z0-9]+-)+[a-z0-9]+)(?=[,.])/g)
