@@ -13,6 +13,16 @@ use Exporter qw(import);
 use FindBin;
 use lib "$FindBin::RealBin/../t/lib";
 
+# PostgreSQL's test framework sends what is printed to a log; who waits wants to
+# see what is under way, and why it ended.
+my $terminal;
+BEGIN
+{
+	open $terminal, '>&', \*STDERR or die "could not copy stderr: $!";
+	$terminal->autoflush(1);
+}
+$SIG{__DIE__} = sub { print $terminal @_ unless $^S };
+
 use CertPolicy::PKI;
 use CertPolicy::Server;
 
@@ -29,7 +39,7 @@ sub under_way
 {
 	my ($words) = @_;
 
-	print STDERR "$words ...\n";
+	print $terminal "$words ...\n";
 	return;
 }
 

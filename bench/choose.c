@@ -5,7 +5,7 @@
  *	choose PGCERTSEL [SIZE]...
  *
  * makes directories of SIZE pairs (10, 100, 1,000 and 10,000) and prints, as
- * "row|what|size|ours_ns|other_ns|ratio", medians of runs that take turns:
+ * measure.h says, pairs of runs that take turns:
  *
  * 5	"pgcertsel select" by a CA's name and a role, beside a program that
  *		reads every certificate of the same directory with PEM_read_bio_X509():
@@ -13,7 +13,7 @@
  * 6	choosing again, from a bundle that is loaded, beside a loop over all
  *		its certificates with X509_NAME_cmp()
  *
- * Row 5 counts the processor time of the process, user and system, which a
+ * Figure 5 counts the processor time of the process, user and system, which a
  * busy machine changes less than the time on the clock.
  *
  * The pairs: 500 issuers in turn; P-256 keys, each its own, since making ten
@@ -23,7 +23,7 @@
  * key is encrypted, and the passwords of all are in a password file.  Each run
  * asks for another role; those whose key is encrypted (one in ten) take
  * longer, since only opening the encrypted keys tells whose they are: they
- * are a row of their own, "5 encrypted".
+ * are a figure of their own, "5-encrypted".
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -44,11 +44,12 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "measure.h"
 #include "pgcertsel.h"
 
 #define ISSUERS 500
 #define PASSWORD "sesame"
-#define MAX_RUNS 31
+#define USUAL_RUNS 31
 
 static char *base;				/* where the directories are */
 
@@ -258,7 +259,7 @@ read_every(const char *dir, X509 **keep)
 	return n;
 }
 
-/* ---------- row 5 ---------- */
+/* ---------- figure 5 ---------- */
 
 /* The processor time of a process that must end well, in nanoseconds. */
 static int64_t
@@ -282,38 +283,12 @@ run_process(const char *const *args)
 		(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * INT64_C(1000);
 }
 
-static int
-compare_times(const void *a, const void *b)
-{
-	int64_t		x = *(const int64_t *) a;
-	int64_t		y = *(const int64_t *) b;
-
-	return (x > y) - (x < y);
-}
-
-static int64_t
-median(int64_t *times, int n)
-{
-	qsort(times, (size_t) n, sizeof(*times), compare_times);
-	return times[n / 2];
-}
-
-static void
-print_line(const char *row, const char *what, int size, int64_t ours, int64_t other)
-{
-	printf("%s|%s|%d|%lld|%lld|%.4f\n", row, what, size, (long long) ours,
-		   (long long) other, (double) ours / (double) other);
-	fflush(stdout);
-}
-
 static void
 measure_cold(const char *program, const char *self, int size, bool encrypted, int runs)
 {
 	char	   *dir = printed("%s/%d", base, size);
 	char	   *names = printed("%s/names", base);
 	char	   *passwords = printed("%s/%d.passwords", base, size);
-	int64_t		ours[MAX_RUNS];
-	int64_t		other[MAX_RUNS];
 
 	/* the first of each warms up, and does not count */
 	for (int r = -1; r < runs; r++)
@@ -341,20 +316,16 @@ measure_cold(const char *program, const char *self, int size, bool encrypted, in
 										 : (const char *[]) {self, "--read-every", dir, NULL});
 		}
 		if (r >= 0)
-		{
-			ours[r] = times[true];
-			other[r] = times[false];
-		}
+			measure_print(encrypted ? "5-encrypted" : "5", "choosing from a directory",
+						  size, times[true], times[false]);
 		free(conninfo);
 	}
-	print_line(encrypted ? "5 encrypted" : "5", "choosing from a directory", size,
-			   median(ours, runs), median(other, runs));
 	free(dir);
 	free(names);
 	free(passwords);
 }
 
-/* ---------- row 6 ---------- */
+/* ---------- figure 6 ---------- */
 
 static int64_t
 now_ns(void)
@@ -386,8 +357,6 @@ measure_again(int size, int runs)
 	pgcs_selector *sel = pgcs_selector_new();
 	X509	  **certs = calloc((size_t) size, sizeof(*certs));
 	int64_t		now = (int64_t) time(NULL);
-	int64_t		ours[MAX_RUNS];
-	int64_t		other[MAX_RUNS];
 	pgcs_bundle *bundle;
 	size_t		n = read_every(dir, certs);
 	volatile size_t found = 0;
@@ -430,16 +399,12 @@ measure_again(int size, int runs)
 			times[is_ours] = (now_ns() - start) / TIMES;
 		}
 		if (r >= 0)
-		{
-			ours[r] = times[true];
-			other[r] = times[false];
-		}
+			measure_print("6", "choosing again, by names", size, times[true], times[false]);
 		pgcs_request_free(request);
 		X509_NAME_free(name);
 		free((char *) names[0]);
 		free(user);
 	}
-	print_line("6", "choosing again, by names", size, median(ours, runs), median(other, runs));
 	for (size_t i = 0; i < n; i++)
 		X509_free(certs[i]);
 	free(certs);
@@ -474,7 +439,7 @@ main(int argc, char **argv)
 	atexit(remove_all);
 	for (int i = 0; i < n; i++)
 	{
-		int			runs = sizes[i] < 5000 ? MAX_RUNS : 9;
+		int			runs = sizes[i] < 5000 ? USUAL_RUNS : 9;
 
 		if (sizes[i] < 10)
 			continue;

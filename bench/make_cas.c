@@ -35,7 +35,7 @@ print_ca(EVP_PKEY *key, long number)
 	X509	   *ca = X509_new();
 	X509_NAME  *name = X509_NAME_new();
 	X509_EXTENSION *constraints;
-	char		cn[32];
+	char		cn[40];
 
 	constraints = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints,
 									  "critical,CA:TRUE");

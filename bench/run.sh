@@ -6,7 +6,7 @@
 # user if the caller is root, on servers of its own; what it leaves is
 # bench/out: the raw numbers, the report, and the plots.
 #
-#	bench/run.sh [logins | client | views | judge]...	only these
+#	bench/run.sh [judge | client | choose | views | logins]...	only these
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,9 +15,10 @@ root=$(dirname "$here")
 . "$root/.ci/sandbox.sh"
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(judge client views logins)
+[ ${#parts[@]} -gt 0 ] || parts=(judge client choose views logins)
 jobs=$(nproc 2>/dev/null || echo 2)
 raw=
+failed=()
 
 main()
 {
@@ -30,10 +31,15 @@ main()
 	as_user 10 touch "$raw"
 
 	export PG_CERT_POLICY_STAGE=$sandbox/stage
+	# a part that fails leaves its goals unmeasured, and the others measured
 	for part in "${parts[@]}"; do
-		"measure_$part"
+		"measure_$part" || failed+=("$part ($?)")
 	done
 	keep_results
+	if [ ${#failed[@]} -gt 0 ]; then
+		echo "bench: failed, with their status: ${failed[*]}" >&2
+		exit 1
+	fi
 }
 
 build()
@@ -45,7 +51,7 @@ build()
 	fi
 }
 
-# measure_in SECONDS COMMAND...
+# measure_in SECONDS COMMAND...: status 124 is that of a time-out.
 measure_in()
 {
 	local seconds=$1
@@ -64,6 +70,13 @@ measure_judge()
 measure_client()
 {
 	measure_in 180 perl bench/client.pl
+}
+
+measure_choose()
+{
+	echo "Choosing ..." >&2
+	# shellcheck disable=SC2016
+	measure_in 300 sh -c 'bench/choose "$PGCERTSEL" >>"$BENCH_OUT"'
 }
 
 measure_views()
