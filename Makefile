@@ -2,6 +2,7 @@
 # pgcertsel, the client half, by client/Makefile.
 #
 #   make demo, make test     set up what is missing, then show it, prove it
+#   make check-tree          house-keeping: what needs no build
 #   make, make install       both halves, for the server of PG_CONFIG;
 #                            with_client=no leaves the client half out
 #   make installcheck        the tests, against what is installed
@@ -30,7 +31,7 @@ PG_CONFIG ?= pg_config
 IN_CLIENT = -C client PG_CONFIG='$(PG_CONFIG)'
 
 # These set up their own needs, PostgreSQL's included.
-SCRIPTED = bench demo test dist deb
+SCRIPTED = bench check-tree demo test dist deb
 ifneq ($(filter $(SCRIPTED),$(MAKECMDGOALS)),)
 
 .PHONY: $(SCRIPTED)
@@ -39,7 +40,9 @@ bench:
 demo:
 	@.ci/setup.sh && examples/demo.sh
 test:
-	@.ci/setup.sh && .ci/test.sh
+	@.ci/setup.sh && { .ci/setup.sh --wishes || true; } && .ci/test.sh
+check-tree:
+	@.ci/setup.sh && { .ci/setup.sh --wishes || true; } && .ci/check.sh
 dist:
 	@.ci/dist.sh
 deb:

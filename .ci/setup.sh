@@ -8,13 +8,18 @@
 # nothing is missing it does nothing.  Missing packages come from the machine's
 # own apt configuration, which needs root.  No database cluster is created and
 # no server is left running.
+#
+#	setup.sh				for the build, the tests and the demo
+#	setup.sh --wishes			what tests like to have; they do without
+#	setup.sh --versions		what versions.sh needs
 set -euo pipefail
 
+purpose=${1:-}
 pg_config=${PG_CONFIG:-pg_config}
 major=				# of the PostgreSQL that is wanted
 missing=()			# what is missing, in words
 packages=()			# and the packages that have it
-wishes=()			# packages that are only installed along with others
+wishes=()			# packages that are good to have
 lists_updated=no
 
 main()
@@ -25,14 +30,18 @@ main()
 	fi
 	look
 	if [ ${#missing[@]} -eq 0 ]; then
-		return
-	fi
-	if [ "$(id -u)" -ne 0 ] || ! have apt-get >/dev/null; then
+		if [ ${#wishes[@]} -eq 0 ] || ! can_install; then
+			return
+		fi
+	elif ! can_install; then
 		give_up "cannot install packages here: that needs root and apt-get"
 	fi
 	update_lists
 	look			# the new lists may offer what the old ones did not
 	packages+=("${wishes[@]}")
+	if [ ${#packages[@]} -eq 0 ]; then
+		return
+	fi
 	echo "setup: installing ${packages[*]}"
 	install_packages "${packages[@]}"
 
@@ -42,14 +51,52 @@ main()
 	fi
 }
 
+can_install()
+{
+	[ "$(id -u)" -eq 0 ] && have apt-get >/dev/null
+}
+
 # Fills in what is missing.
 look()
 {
 	missing=()
 	packages=()
 	wishes=()
-	find_major
+	case $purpose in
+		--wishes)
+			look_for_wishes
+			;;
+		--versions)
+			need mmdebstrap	"mmdebstrap, to make roots" have mmdebstrap
+			need iproute2	"ip, to run servers in them" have ip
+			need util-linux	"unshare, for the same"		have unshare
+			;;
+		*)
+			look_for_build
+			;;
+	esac
+}
 
+look_for_wishes()
+{
+	wish clang			have clang
+	wish codespell		have codespell
+	wish g++			have g++
+	wish pg-bsd-indent	have pg_bsd_indent
+	wish shellcheck		have shellcheck
+	# a KDC, for logins over connections that GSSAPI encrypts
+	wish krb5-kdc		system_program krb5kdc
+	wish krb5-admin-server system_program kadmin.local
+	wish pgbouncer		system_program pgbouncer
+	wish softhsm2		have softhsm2-util
+	wish opensc			have pkcs11-tool
+	wish libengine-pkcs11-openssl	openssl engine pkcs11
+	wish python3-psycopg2	/usr/bin/python3 -c "import psycopg2"
+}
+
+look_for_build()
+{
+	find_major
 	need gcc		"a C compiler"				have "${CC:-cc}"
 	need libc6-dev	"the C library's headers"	header stdlib.h
 	need make		"make"						have make
@@ -70,17 +117,6 @@ look()
 	need "postgresql-server-dev-$major" "PostgreSQL's build files (PGXS)" \
 		both_pg_files --pgxs --includedir-server postgres.h
 	need "postgresql-$major-pgtap" "pgTAP"		pg_file --sharedir extension/pgtap.control
-
-	# without these some tests are skipped
-	wish shellcheck		have shellcheck
-	# a KDC, for logins over connections that GSSAPI encrypts
-	wish krb5-kdc		system_program krb5kdc
-	wish krb5-admin-server system_program kadmin.local
-	wish pgbouncer		system_program pgbouncer
-	wish softhsm2		have softhsm2-util
-	wish opensc			have pkcs11-tool
-	wish libengine-pkcs11-openssl	openssl engine pkcs11
-	wish python3-psycopg2	/usr/bin/python3 -c "import psycopg2"
 }
 
 # need PACKAGE WORDS TEST...: notes the package unless the test succeeds.
@@ -96,13 +132,16 @@ need()
 }
 
 # wish PACKAGE TEST...: notes a package whose lack makes a test skip, unless the
-# test succeeds or the distribution has none.
+# test succeeds or the distribution, as far as is known, has none.
 wish()
 {
 	local package=$1
 
 	shift
-	if ! "$@" >/dev/null 2>&1 && offered "^$package\$" >/dev/null; then
+	if "$@" >/dev/null 2>&1; then
+		return
+	fi
+	if [ "$lists_updated" = no ] || offered "^${package//+/[+]}\$" >/dev/null; then
 		wishes+=("$package")
 	fi
 }

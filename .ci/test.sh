@@ -9,6 +9,7 @@
 # status is 0 only if nothing failed and every stage of tests had some.
 #
 #	KEEP=1 .ci/test.sh		leaves the folder behind, to look into it
+#	.ci/test.sh --leg		without what says the same with every server
 #
 # The stages are called by name, which shellcheck cannot follow:
 # shellcheck disable=SC2317
@@ -19,6 +20,7 @@ root=$(dirname "$here")
 # shellcheck source-path=SCRIPTDIR source=sandbox.sh
 . "$here/sandbox.sh"
 
+leg=${1:-}
 passed=0
 failed=0
 skipped=0
@@ -41,11 +43,14 @@ main()
 		sandbox_keep
 	fi
 
-	stage check "build" 300 build all || finish
-	if clang=$(find_clang); then
-		stage check "build with clang" 300 build_with "$clang" || true
-	else
-		skip "build with clang: there is no clang"
+	describe
+	stage check "build" 600 build all || finish
+	if [ -z "$leg" ]; then
+		if clang=$(find_clang); then
+			stage check "build with clang" 600 build_with "$clang" || true
+		else
+			skip "build with clang: there is no clang"
+		fi
 	fi
 	stage tests "C tests of common/" 300 \
 		common_tests "-g -O1 $strict" || true
@@ -61,12 +66,18 @@ main()
 		stage tests "pg_regress" 600 regress || show_regress
 		stage tests "Perl TAP and pgTAP" 1500 perl_tests || show_servers
 	fi
-	if command -v shellcheck >/dev/null; then
-		stage check "shellcheck" 120 shellcheck_all || true
-	else
-		skip "shellcheck: it is not installed"
+	if [ -z "$leg" ]; then
+		stage tests "house-keeping" 600 timeout -k 10 600 "$here/check.sh" || true
 	fi
 	finish
+}
+
+# What is tested with what.
+describe()
+{
+	printf '%s, %s, %s\n' "$("${PG_CONFIG:-pg_config}" --version)" \
+		"$(openssl version | cut -d ' ' -f 1,2)" \
+		"$("${CC:-cc}" --version | head -n 1)"
 }
 
 # ---------------------------------------------------------------------------
@@ -140,11 +151,6 @@ regress()
 perl_tests()
 {
 	with_tap quiet_make installcheck REGRESS= "PROVE_FLAGS=--timer -j $jobs"
-}
-
-shellcheck_all()
-{
-	run sh -c 'shellcheck -x $(find . -name "*.sh" | sort) .ci/run'
 }
 
 find_clang()
