@@ -9,15 +9,16 @@
 # /var/cache/pg_cert_policy.  Packages come from wherever this machine's own
 # apt gets them.
 #
-#	versions.sh [13 17 18 ...]
+#	versions.sh [--within SECONDS] [13 17 18 ...]
 #
 # One line is printed for each, "PostgreSQL 17: ok (N tests)" or "PostgreSQL
 # 13: skipped (REASON)"; what a failed one said, and which tests any of them
 # skipped, comes before it.  The last line counts them all.  The exit status is
-# 0 unless one failed.  At most two run side by side, and each has a limit, so
-# that the whole ends in time whatever happens.
+# 0 unless one failed.  At most two run side by side, each has a limit, and so
+# has the whole, so that it ends in time whatever hangs: what is stopped has
+# failed.
 #
-# Needs root, mmdebstrap, and namespaces: see setup.sh --versions.
+# Needs root, mmdebstrap, and namespaces; what can be installed is.
 # What is in single quotes is for apt and mmdebstrap to expand, and traps call
 # what seems never to be called:
 # shellcheck disable=SC2016,SC2317
@@ -26,20 +27,19 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 roots=${PGCP_ROOTS:-/var/cache/pg_cert_policy}
-majors=("$@")
-[ ${#majors[@]} -gt 0 ] || majors=(13 17 18)
+majors=()
 at_once=2
 log_lines=3000			# of a leg that failed
-make_seconds=600		# for a root
-leg_seconds=1200		# for the tests in it
-all_seconds=2200		# for everything
+make_seconds=900		# for a root
+leg_seconds=1800		# for the tests in it
+all_seconds=3600		# for everything, unless told otherwise
 work=
 children=()
 passed=0
 failed=0
 skipped=0
 
-# The suite that ships a major; 14 and 16 are in none.
+# The suite that ships a major.  14 and 16 are in none.
 suite_of()
 {
 	case $1 in
@@ -56,7 +56,7 @@ suite_of()
 mirror()
 {
 	# without lists apt does not know whose archive it is
-	[ -n "$(find_mirror)" ] || apt-get update >/dev/null 2>&1 || true
+	[ -n "$(find_mirror)" ] || timeout 300 apt-get update >/dev/null 2>&1 || true
 	find_mirror
 }
 
@@ -157,7 +157,7 @@ enter_root()
 		tar -C "$target/tmp" --one-top-level=src -xf - --no-same-owner
 	exec chroot "$target" env -i PATH="$2:/usr/sbin:/usr/bin:/sbin:/bin" \
 		LC_ALL=C.UTF-8 HOME=/root PG_CONFIG="$2/pg_config" \
-		/tmp/src/.ci/test.sh
+		/tmp/src/.ci/test.sh --leg
 }
 
 # One major, from nothing to its log.
@@ -166,7 +166,7 @@ leg()
 	local major=$1 suite status=0
 
 	if ! suite=$(suite_of "$major"); then
-		echo "no suite ships it" >"$work/$major.skipped"
+		echo "no suite of Debian has it: build it from source" >"$work/$major.skipped"
 		return
 	fi
 	# another run may use the same root, but not while it is made
@@ -206,6 +206,7 @@ report()
 	failed=$((failed + ${bad:-0}))
 	skipped=$((skipped + ${left:-0}))
 	if [ "$status" -eq 0 ]; then
+		head -n 1 "$work/$major.log" | sed 's/^/    /'
 		sed -n 's/^ *skipped: /    PostgreSQL '"$major"' skipped: /p' "$work/$major.log"
 		echo "PostgreSQL $major: ok (${ok:-0} tests)"
 		return
@@ -234,7 +235,7 @@ cannot()
 	if [ "$(id -u)" -ne 0 ]; then
 		echo "not root"
 	elif ! command -v mmdebstrap >/dev/null; then
-		echo "mmdebstrap is not installed"
+		echo "mmdebstrap is not installed: $(tail -n 1 "$work/setup")"
 	elif ! command -v ip >/dev/null || ! unshare --mount --pid --net --fork true 2>/dev/null; then
 		echo "no namespaces of its own to be had"
 	fi
@@ -244,11 +245,18 @@ main()
 {
 	local major why
 
+	if [ "${1:-}" = --within ]; then
+		all_seconds=$2
+		shift 2
+	fi
+	majors=("$@")
+	[ ${#majors[@]} -gt 0 ] || majors=(13 14 15 16 17 18 19)
 	work=$(mktemp -d)
 	set -m				# each leg is a process group, to be ended as one
 	trap close_down EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
+	timeout 600 "$here/setup.sh" --versions >"$work/setup" 2>&1 </dev/null || true
 	why=$(cannot)
 	for major in "${majors[@]}"; do
 		if [ -n "$why" ]; then
@@ -277,5 +285,5 @@ main()
 if [ "${1:-}" = --enter ]; then
 	enter_root "$2" "$3"
 fi
-main
+main "$@"
 exit
