@@ -12,12 +12,12 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
+use CertPolicy::Command qw(run_program);
 use CertPolicy::Server;
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use FindBin;
-use IPC::Run ();
 use Test::More;
 
 our @EXPORT_OK = qw(run run_with write_file slurp folder program compile test_program);
@@ -38,35 +38,15 @@ sub run
 sub run_with
 {
 	my ($opt, @command) = @_;
-	my ($out, $err) = ('', '');
-	my $seconds = $opt->{timeout} // ($ENV{PG_TEST_TIMEOUT_DEFAULT} || 180);
 
 	local %ENV = %ENV;
 	delete @ENV{ grep { /^PG/ && !/^PG_/ && $_ ne 'PGCERTSEL' } keys %ENV };
 	$ENV{LC_ALL} = 'C';
-	%ENV = (%ENV, %{ $opt->{env} // {} });
-	my $harness = IPC::Run::start(
-		\@command,
-		'<', \($opt->{stdin} // ''),
-		'>', \$out,
-		'2>', \$err,
-		IPC::Run::timeout($seconds));
-	eval { $harness->finish; 1 } or do
-	{
-		my $why = $@;
-
-		$harness->kill_kill;
-		croak "\"@command\" did not end within $seconds s: $why";
-	};
-	my $status = $harness->full_result(0);
-
-	chomp($out, $err);
-	return {
-		ok => $status == 0 ? 1 : 0,
-		status => $status & 127 ? -($status & 127) : $status >> 8,
-		stdout => $out,
-		stderr => $err,
-	};
+	return run_program({
+			env => { %ENV, %{ $opt->{env} // {} } },
+			stdin => $opt->{stdin},
+			timeout => $opt->{timeout} // $ENV{PG_TEST_TIMEOUT_DEFAULT}
+		}, @command);
 }
 
 # Writes bytes, by default so that only the owner can read them; the path.

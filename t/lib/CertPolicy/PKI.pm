@@ -43,9 +43,9 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
+use CertPolicy::Command qw(run_program);
 use Digest::SHA qw(sha256_hex);
 use File::Temp ();
-use IPC::Run ();
 use MIME::Base64 qw(decode_base64 encode_base64);
 use POSIX qw(strftime);
 use Time::Local qw(timegm);
@@ -215,28 +215,25 @@ sub _issue
 	croak "\"$name\" already exists in $self->{dir}" if -e "$base.crt";
 
 	my $plain = "$base.plain.key";
+	my @key = ('-newkey', _key_options($opt{key} // 'ec'), '-nodes', '-keyout', $plain);
+
 	if ($key_of)
 	{
 		$self->_openssl('pkey', '-in', $key_of->{key}, _passin($key_of),
 			'-out', $plain);
+		chmod 0600, $plain;
+		@key = ('-key', $plain);
 	}
-	else
-	{
-		$self->_openssl('genpkey', _key_options($opt{key} // 'ec'),
-			'-out', $plain);
-	}
-	chmod 0600, $plain;
-
 	$self->_openssl(
 		'req', '-new', '-utf8', '-config',
-		$self->_write("$name.req.cnf", <<"CONFIG"), '-key', $plain,
+		$self->_write("$name.req.cnf", <<"CONFIG"), @key, '-subj', $subject, '-out', "$base.csr");
 [req]
 distinguished_name = none
 prompt = no
 string_mask = ${\($opt{string_mask} // 'utf8only')}
 [none]
 CONFIG
-		'-subj', $subject, '-out', "$base.csr");
+	chmod 0600, $plain;
 
 	my $db = $self->_database($name, $opt{serial});
 	my $config = $self->_ca_config($db, _extensions(%opt), $opt{md});
@@ -281,22 +278,21 @@ CONFIG
 	return $made;
 }
 
+# The value of -newkey, and the options behind it.
 sub _key_options
 {
 	my ($kind) = @_;
 
 	if ($kind =~ /^ec(?::(.+))?$/)
 	{
-		return ('-algorithm', 'EC', '-pkeyopt',
-			'ec_paramgen_curve:' . ($1 // 'P-256'),
+		return ('ec', '-pkeyopt', 'ec_paramgen_curve:' . ($1 // 'P-256'),
 			'-pkeyopt', 'ec_param_enc:named_curve');
 	}
 	if ($kind =~ /^(rsa|rsa-pss)(?::(\d+))?$/)
 	{
-		return ('-algorithm', uc($1), '-pkeyopt',
-			'rsa_keygen_bits:' . ($2 // 2048));
+		return ($1, '-pkeyopt', 'rsa_keygen_bits:' . ($2 // 2048));
 	}
-	return ('-algorithm', $kind) if $kind =~ /^ed(25519|448)$/;
+	return ($kind) if $kind =~ /^ed(25519|448)$/;
 	croak "unknown kind of key \"$kind\"";
 }
 
@@ -468,12 +464,11 @@ sub _pem_to_der
 sub _openssl
 {
 	my ($self, @args) = @_;
-	my ($out, $err) = ('', '');
 
 	local $ENV{OPENSSL_CONF} = "$self->{dir}/openssl.cnf";
-	IPC::Run::run([ 'openssl', @args ], '<', \undef, '>', \$out, '2>', \$err)
-	  or croak "openssl @args failed: $err";
-	return $out;
+	my $got = run_program({}, 'openssl', @args);
+	croak "openssl @args failed: $got->{stderr}" unless $got->{ok};
+	return "$got->{stdout}\n";
 }
 
 sub _write

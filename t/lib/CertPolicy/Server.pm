@@ -18,12 +18,12 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
+use CertPolicy::Command qw(psql_like run_program);
 use Cwd ();
 use Fcntl qw(LOCK_EX);
 use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::UNIX;
-use IPC::Run ();
 use POSIX ();
 use Time::HiRes qw(usleep);
 
@@ -297,7 +297,22 @@ sub sql
 {
 	my ($self, $sql, %opt) = @_;
 
-	return $self->{node}->safe_psql($opt{db} // 'postgres', $sql);
+	# of several statements each is a transaction of its own
+	return $self->{node}->safe_psql($opt{db} // 'postgres', $sql)
+	  if $sql =~ /;\s*[^\s;]/ || !_plain($sql);
+	my $got = _in_home(sub {
+		psql_like($self->conninfo(tls => 0, db => $opt{db}), $sql, $patience) });
+
+	croak "\"$sql\" failed: $got->{stderr}" unless $got->{ok};
+	return $got->{stdout};
+}
+
+# Is it without what only psql can do?
+sub _plain
+{
+	my ($sql) = @_;
+
+	return $sql !~ /^\s*\\/m && $sql !~ /\bcopy\b/i;
 }
 
 # The same, but a failure is a result: { ok, status, stdout, stderr, log }.
@@ -342,7 +357,7 @@ sub conninfo
 		$opt{conninfo} // ());
 }
 
-# Logs in with psql, over TCP and TLS unless tls => 0 (Unix socket).
+# Logs in as psql does, over TCP and TLS unless tls => 0 (Unix socket).
 #
 #	user, db		the role and database
 #	cert			a hash of CertPolicy::PKI; none sends no certificate
@@ -357,12 +372,15 @@ sub login
 {
 	my ($self, %opt) = @_;
 	my $conninfo = $self->conninfo(%opt);
+	my $sql = $opt{sql} // 'select 1';
 	my %env = %{ $opt{env} // {} };
 	$env{PGPASSWORD} = $opt{password} if defined $opt{password};
 
+	return $self->_with_log(sub {
+			_in_home(sub { psql_like($conninfo, $sql, $opt{timeout} // $patience) }) })
+	  if !%env && _plain($sql);
 	return $self->client(
-		[ 'psql', '-XAtqw', '-v', 'ON_ERROR_STOP=1', '-d', $conninfo,
-			'-c', $opt{sql} // 'select 1' ],
+		[ 'psql', '-XAtqw', '-v', 'ON_ERROR_STOP=1', '-d', $conninfo, '-c', $sql ],
 		env => \%env,
 		timeout => $opt{timeout});
 }
@@ -372,38 +390,37 @@ sub login
 sub client
 {
 	my ($self, $command, %opt) = @_;
-	my ($out, $err) = ('', '');
-	my $mark = $self->_log_end;
-	my $seconds = $opt{timeout} // $patience;
+
+	return $self->_with_log(sub {
+		_in_home(sub {
+			run_program({
+					env => { %ENV, %{ $opt{env} // {} } },
+					stdin => $opt{stdin},
+					timeout => $opt{timeout} // $patience
+				}, @$command) }) });
+}
+
+# Without libpq's variables, and where its files are not.
+sub _in_home
+{
+	my ($run) = @_;
 
 	local %ENV = %ENV;
 	delete @ENV{ grep { /^PG/ && !/^PG_/ && $_ ne 'PGCERTSEL' } keys %ENV };
 	$ENV{HOME} = $home;
 	$ENV{LC_ALL} = 'C';
-	%ENV = (%ENV, %{ $opt{env} // {} });
+	return $run->();
+}
 
-	my $harness = IPC::Run::start(
-		$command,
-		'<', \($opt{stdin} // ''),
-		'>', \$out,
-		'2>', \$err,
-		IPC::Run::timeout($seconds, name => 'client'));
-	eval { $harness->finish; 1 } or do
-	{
-		my $why = $@;
-		$harness->kill_kill;
-		croak "\"@$command\" did not end within $seconds s: $why";
-	};
-	my $status = $harness->full_result(0);
-	chomp($out, $err);
+# What a client got, and what the server's log says to it.
+sub _with_log
+{
+	my ($self, $run) = @_;
+	my $mark = $self->_log_end;
+	my $got = $run->();
 
-	return {
-		ok => $status == 0 ? 1 : 0,
-		status => $status & 127 ? -($status & 127) : $status >> 8,
-		stdout => $out,
-		stderr => $err,
-		log => $self->_log_of_clients($mark),
-	};
+	$got->{log} = $self->_log_of_clients($mark);
+	return $got;
 }
 
 # The log since the mark, once every backend that it tells of has ended: what
