@@ -79,6 +79,34 @@ packages_of()
 	echo "${list[*]}"
 }
 
+# What tests do without where a suite lacks it.
+wishes="krb5-kdc krb5-admin-server opensc libengine-pkcs11-openssl \
+	python3-psycopg2 softhsm2"
+
+install_wishes()
+{
+	local wish
+
+	for wish in $wishes; do
+		echo "apt-get install -qq --no-install-recommends $wish || true;"
+	done
+}
+
+# pg_upgrade is tried from the major before, as the suite before has it: its
+# packages, and the libraries that only that suite has.
+older_of()
+{
+	case $1 in
+		17) echo bookworm postgresql-15 postgresql-client-15 libicu72 libldap-2.5-0 ;;
+	esac
+}
+
+# What a root is made of, to tell if one that is there is the one wanted.
+contents()
+{
+	echo "$(packages_of "$1") $wishes $(older_of "$1")"
+}
+
 # remaining SECONDS: so many, or what is left of the time for everything.
 remaining()
 {
@@ -93,9 +121,9 @@ remaining()
 # expired: the packages serve nothing but tests in a root without a network.
 make_root()
 {
-	local major=$1 suite=$2 target=$roots/$2-$1 from sources options=()
+	local major=$1 suite=$2 target=$roots/$2-$1 from sources options=() older
 
-	if [ "$(cat "$target/complete" 2>/dev/null)" = "$(packages_of "$major")" ]; then
+	if [ "$(cat "$target/complete" 2>/dev/null)" = "$(contents "$major")" ]; then
 		return 0
 	fi
 	rm -rf --one-file-system "$target"
@@ -105,6 +133,11 @@ make_root()
 	if [ "$major" = 19 ]; then
 		sources+=("deb [trusted=yes] $from experimental main")
 		options+=(--setup-hook='printf "Package: src:postgresql-19\nPin: release a=experimental\nPin-Priority: 990\n" >"$1/etc/apt/preferences.d/19"')
+	fi
+	read -ra older < <(older_of "$major") || true
+	if [ ${#older[@]} -gt 0 ]; then
+		sources+=("deb [trusted=yes] $from ${older[0]} main")
+		options+=(--setup-hook='printf "Package: *\nPin: release n='"${older[0]}"'\nPin-Priority: 50\n" >"$1/etc/apt/preferences.d/older"')
 	fi
 	# server-dev depends on clang and llvm, which nothing here needs
 	unshare --mount timeout --foreground -k 10 "$(remaining "$make_seconds")" \
@@ -116,15 +149,22 @@ make_root()
 		"${options[@]}" --include="$(packages_of "$major")" \
 		--customize-hook="chroot \"\$1\" sh -c '$(unpack "postgresql-server-dev-$major")'" \
 		--customize-hook="chroot \"\$1\" sh -c '$(borrow_pgtap "$major")'" \
+		--customize-hook="chroot \"\$1\" sh -c '$(install_wishes)'" \
+		--customize-hook="chroot \"\$1\" sh -c '$(unpack "${older[@]:1}")'" \
 		"$suite" "$target" "${sources[@]}" || return 1
 	rm -f "$target/etc/resolv.conf"
-	packages_of "$major" >"$target/complete"
+	contents "$major" >"$target/complete"
 }
 
-# The commands that put a package's files in place without what it depends on.
+# The commands that put packages' files in place without what they depend on.
 unpack()
 {
-	echo "cd /tmp && apt-get download -qq $1 && dpkg -x $1*.deb / && rm $1*.deb"
+	local package commands="cd /tmp"
+
+	for package in "$@"; do
+		commands+=" && apt-get download -qq $package && dpkg -x ${package}_*.deb / && rm ${package}_*.deb"
+	done
+	echo "$commands"
 }
 
 # pgTAP is plain SQL: where a new major has no package of it yet, the one of the
