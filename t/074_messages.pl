@@ -27,7 +27,7 @@ my $no_message = qr/
 	| ^(?:print|run|show)\ .*(?:certificate|announces|bundle|reasons)
 	| ^\ \ \ \ \ \ VERDICT | ^STATE\ \ | ^(?:subject|issuer|names|valid|sha256)\ \ +%s | ^Usage:
 	| (?:export|unset)\ (?:PG|%s)
-	| ^PRIVATE\ KEY$ | ^-----BEGIN\ 
+	| ^PRIVATE\ KEY$ | ^-----BEGIN[ ]
 	| ^[^A-Za-z]*\{?\\"	# JSON
 	| ^(?:null)?,\ \\"
 /x;
