@@ -119,7 +119,8 @@ typedef enum PgcsLoad
 } PgcsLoad;
 
 /* Opens a candidate's files as libpq will. */
-extern PgcsLoad pgcs_load_candidate(pgcs_candidate *candidate);
+extern PgcsLoad pgcs_load_candidate(pgcs_selector *sel,
+									pgcs_candidate *candidate);
 
 /* chain.c */
 

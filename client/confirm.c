@@ -196,7 +196,7 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 		}
 
 		/* libpq sends nothing if the file is not there, and is let in */
-		switch (pgcs_load_candidate(candidate))
+		switch (pgcs_load_candidate(sel, candidate))
 		{
 			case PGCS_LOAD_DONE:
 				break;

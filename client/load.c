@@ -3,7 +3,8 @@
  *		Opens the choice exactly as libpq will.
  *
  * The calls are those of pgtls_open_client() and initialize_SSL(), in their
- * order; what differs is that nobody is ever asked for a password.
+ * order.  What differs: nobody is ever asked for a password, and the
+ * certificate goes to an SSL, not to an SSL_CTX of its own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -44,6 +45,22 @@ refuse(pgcs_candidate *candidate, const char *code, const char *path,
 	pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, code, path, "%s: %s",
 					 what, words);
 	return PGCS_LOAD_REFUSED;
+}
+
+/*
+ * The context that all are tried in: to make one takes longer than all the
+ * rest.  NULL if memory is out.
+ */
+static SSL_CTX *
+load_context(pgcs_selector *sel)
+{
+	if (sel->load_context == NULL)
+	{
+		sel->load_context = SSL_CTX_new(TLS_client_method());
+		if (sel->load_context != NULL)
+			SSL_CTX_set_min_proto_version(sel->load_context, TLS1_2_VERSION);
+	}
+	return sel->load_context;
 }
 
 static PgcsLoad
@@ -124,21 +141,19 @@ files_changed(const pgcs_identity *identity)
 }
 
 PgcsLoad
-pgcs_load_candidate(pgcs_candidate *candidate)
+pgcs_load_candidate(pgcs_selector *sel, pgcs_candidate *candidate)
 {
 	const pgcs_identity *identity = candidate->identity;
-	SSL_CTX    *ctx = NULL;
+	SSL_CTX    *ctx = load_context(sel);
 	SSL		   *ssl = NULL;
 	struct stat st;
 	PgcsLoad	result = PGCS_LOAD_NO_MEMORY;
 
 	ERR_clear_error();
-	ctx = SSL_CTX_new(TLS_client_method());
-	if (ctx == NULL)
+	if (ctx == NULL || (ssl = SSL_new(ctx)) == NULL)
 		goto out;
-	SSL_CTX_set_default_passwd_cb(ctx, password_callback);
-	SSL_CTX_set_default_passwd_cb_userdata(ctx, identity->password);
-	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_set_default_passwd_cb(ssl, password_callback);
+	SSL_set_default_passwd_cb_userdata(ssl, identity->password);
 
 	if (identity->pkcs12_path != NULL)
 	{
@@ -166,26 +181,22 @@ pgcs_load_candidate(pgcs_candidate *candidate)
 		result = PGCS_LOAD_REFUSED;
 		goto out;
 	}
-	if (SSL_CTX_use_certificate_chain_file(ctx, identity->cert_path) != 1)
+	if (SSL_use_certificate_chain_file(ssl, identity->cert_path) != 1)
 	{
 		result = refuse(candidate, "libpq-refuses", identity->cert_path,
 						"libpq cannot load the certificate");
 		goto out;
 	}
-	if (X509_cmp(SSL_CTX_get0_certificate(ctx), identity->leaf) != 0)
+	if (X509_cmp(SSL_get_certificate(ssl), identity->leaf) != 0)
 	{
 		result = PGCS_LOAD_CHANGED;
 		goto out;
 	}
-	ssl = SSL_new(ctx);
-	if (ssl == NULL)
-		goto out;
 	result = identity->key_by_engine ? PGCS_LOAD_DONE : load_key(candidate, ssl);
 out:
 	if (result == PGCS_LOAD_REFUSED && files_changed(identity))
 		result = PGCS_LOAD_CHANGED;
 	SSL_free(ssl);
-	SSL_CTX_free(ctx);
 	ERR_clear_error();
 	return result;
 }
@@ -198,7 +209,7 @@ pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice)
 	{
 		pgcs_candidate *candidate = choice->winner;
 
-		PgcsLoad	load = pgcs_load_candidate(candidate);
+		PgcsLoad	load = pgcs_load_candidate(sel, candidate);
 
 		if (candidate->reasons.failed)
 			return pgcs_fail_memory(sel);

@@ -52,6 +52,7 @@ pgcs_selector_free(pgcs_selector *sel)
 	free(sel->root_file);
 	free(sel->chain_directory);
 	free(sel->unpack_directory);
+	SSL_CTX_free(sel->load_context);
 	free(sel->error);
 	free(sel);
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <openssl/ssl.h>
+
 #include "buf.h"
 #include "pgcertsel.h"
 #include "policy.h"
@@ -53,6 +55,7 @@ struct pgcs_selector
 	bool		strict;
 	bool		prompt_allowed;
 	int			timeout_ms;		/* 0 if not set */
+	SSL_CTX    *load_context;	/* of load.c; NULL until it is needed */
 
 	int			error_code;
 	char	   *error;			/* NULL: none, or no memory for it */
