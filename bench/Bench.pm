@@ -139,8 +139,8 @@ sub _run
 	return $text;
 }
 
-# Pairs of logins, timed inside the servers: each side is a server and a
-# connection string whose application_name says what is timed.
+# Pairs of logins, timed inside the servers: each side is a server, a role, and
+# what is timed there, by a name that the other side does not use in the same log.
 sub inside
 {
 	my ($figure, $case, $size, $pairs, $ours, $other) = @_;
