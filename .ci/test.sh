@@ -9,7 +9,8 @@
 # status is 0 only if nothing failed and every stage of tests had some.
 #
 #	KEEP=1 .ci/test.sh		leaves the folder behind, to look into it
-#	.ci/test.sh --leg		without what says the same with every server
+#	.ci/test.sh --leg		without what says the same with every server, and
+#							without the sanitizers, which take as long as the rest
 #
 # The stages are called by name, which shellcheck cannot follow:
 # shellcheck disable=SC2317
@@ -55,11 +56,13 @@ main()
 	stage tests "C tests of common/" 300 \
 		common_tests "-g -O1 $strict" || true
 	stage tests "C tests of client/" 300 client_tests || true
-	# The same tests once more are not counted twice.
-	stage again "common/ under sanitizers" 600 \
-		common_tests "-g -O1 -fno-omit-frame-pointer $sanitized" || true
-	stage again "client/ under sanitizers" 600 \
-		client_tests BUILD=build-sanitized "SANITIZE=$sanitizers" || true
+	if [ -z "$leg" ]; then
+		# The same tests once more are not counted twice.
+		stage again "common/ under sanitizers" 600 \
+			common_tests "-g -O1 -fno-omit-frame-pointer $sanitized" || true
+		stage again "client/ under sanitizers" 600 \
+			client_tests BUILD=build-sanitized "SANITIZE=$sanitizers" || true
+	fi
 
 	if stage check "install" 300 build install "DESTDIR=$sandbox/stage"; then
 		export PG_CERT_POLICY_STAGE=$sandbox/stage

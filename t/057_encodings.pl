@@ -47,7 +47,7 @@ sub ask
 {
 	my ($db, $sql, $encoding) = @_;
 	my $got = $srv->login(tls => 0, db => $db, sql => $sql,
-		env => { PGCLIENTENCODING => $encoding // ($db eq 'ascii' ? 'SQL_ASCII' : 'UTF8') });
+		conninfo => 'client_encoding=' . ($encoding // ($db eq 'ascii' ? 'SQL_ASCII' : 'UTF8')));
 
 	is($got->{status}, 0, "$db: a query") or diag $got->{stderr};
 	return $got->{stdout};
@@ -69,7 +69,7 @@ subtest 'names of CAs' => sub {
 	is(ask($_, $names), $ascii, "$_: escaped") foreach qw(latin1 ascii);
 	is(ask('latin1', $names, 'LATIN1'), $ascii, 'whatever the client speaks');
 	# a client that cannot show a name gets an error, as for any text
-	my $got = $srv->login(tls => 0, sql => $names, env => { PGCLIENTENCODING => 'LATIN1' });
+	my $got = $srv->login(tls => 0, sql => $names, conninfo => 'client_encoding=LATIN1');
 	like($got->{log}, qr/ 22P05 .*ERROR:  character with byte sequence 0xe2 0x82 0xac in encoding "UTF8" has no equivalent in encoding "LATIN1"/,
 		'a LATIN1 client of a UTF-8 database cannot be shown the euro');
 	is(ask($_, q{select count(distinct name_der) from pg_trusted_ca_names()}), '5', "$_: the DER is there")
@@ -102,7 +102,7 @@ subtest 'labels are ASCII, whatever the database' => sub {
 		[ 'ascii', 'SQL_ASCII', "Ren\xff", '0xff' ])
 	{
 		my ($db, $encoding, $name, $byte) = @$case;
-		my $got = $srv->login(tls => 0, db => $db, env => { PGCLIENTENCODING => $encoding },
+		my $got = $srv->login(tls => 0, db => $db, conninfo => "client_encoding=$encoding",
 			sql => "security label for pg_cert_policy on role alice is 'cn=\"$name\"'");
 		like($got->{log}, qr/ 42602 .*ERROR:  invalid certificate policy of role "alice": policy holds a byte that is not printable ASCII: $byte/,
 			"$db, client $encoding: refused");
@@ -176,15 +176,15 @@ subtest 'the name of a role' => sub {
 	ask('postgres', qq{drop role "$acute"});
 
 	my $latin1 = encode('latin1', decode('UTF-8', $acute));
-	$srv->login(tls => 0, db => 'latin1', env => { PGCLIENTENCODING => 'LATIN1' },
+	$srv->login(tls => 0, db => 'latin1', conninfo => 'client_encoding=LATIN1',
 		sql => qq{create role "$latin1" login; security label for pg_cert_policy on role "$latin1" is 'cn=%role'});
-	my $got = $srv->login(user => $latin1, cert => $rene, db => 'latin1', env => { PGCLIENTENCODING => 'LATIN1' });
+	my $got = $srv->login(user => $latin1, cert => $rene, db => 'latin1', conninfo => 'client_encoding=LATIN1');
 	is($got->{status}, 2, 'a role of a LATIN1 database is not that of the certificate');
 	like($got->{log}, qr/DETAIL:  Policy of role "Ren.*": cn: required "Ren.*", found "$acute"\.\n/, 'and is told so');
 	foreach my $db (@databases)
 	{
 		my $seen = $srv->login(tls => 0, db => $db, sql => 'select count(*), sum(accepted + rejected) > 0 from pg_cert_policies, pg_stat_cert_policy',
-			env => { PGCLIENTENCODING => 'SQL_ASCII' });
+			conninfo => 'client_encoding=SQL_ASCII');
 		is($seen->{status}, 0, "$db: the views bear it") or diag $seen->{stderr};
 	}
 };

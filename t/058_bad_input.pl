@@ -160,7 +160,7 @@ subtest 'the other arguments' => sub {
 	$srv->sql(q{create database ascii template template0 encoding 'SQL_ASCII' locale 'C'});
 	$srv->sql('create extension pg_cert_policy', db => 'ascii');
 	my $got = $srv->try_sql(q{select found from pg_cert_policy_check('alice', E'\xff\xfe\x01'::text)}, db => 'ascii',
-		env => { PGCLIENTENCODING => 'SQL_ASCII' });
+		conninfo => 'client_encoding=SQL_ASCII');
 	like($got->{log}, qr/ 22P03 .*ERROR:  certificate 1 cannot be read/, 'nor are they a certificate where any byte is text');
 };
 
