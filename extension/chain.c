@@ -130,7 +130,7 @@ new_context(void)
 	return hold->object;
 }
 
-/* OpenSSL's security level that the server's TLS works at. */
+/* OpenSSL's security level that the server's TLS works at, by its settings. */
 int
 pgcp_security_level(void)
 {

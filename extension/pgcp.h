@@ -195,6 +195,7 @@ extern void pgcp_label_register(void);
 extern PgcertLink pgcp_session_link(Port *port, int *tls_version);
 extern PgcertFacts *pgcp_session_facts(Port *port, const char **problem);
 extern STACK_OF(X509_NAME) *pgcp_session_ca_names(Port *port);
+extern int	pgcp_session_security_level(Port *port);
 extern bool *pgcp_store_trusts(X509_STORE *store, STACK_OF(X509) *chain);
 extern STACK_OF(X509) *pgcp_session_trusted(Port *port);
 extern bool pgcp_certificate_same(X509 *a, X509 *b);

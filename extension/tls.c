@@ -163,6 +163,13 @@ pgcp_session_ca_names(Port *port)
 	return SSL_get_client_CA_list(port->ssl);
 }
 
+/* OpenSSL's security level that this session's TLS works at. */
+int
+pgcp_session_security_level(Port *port)
+{
+	return SSL_get_security_level(port->ssl);
+}
+
 /*
  * The certificates that this session's server trusts: what ssl_ca_file held
  * when it was loaded.  The stack is held by the current memory context.

@@ -254,7 +254,8 @@ fill_store(TrustedCas *all)
 			pgcp_report_certificate();
 	}
 	all->store = hold->object;
-	all->security_level = pgcp_security_level();
+	all->security_level = all->in_session ?
+		pgcp_session_security_level(MyProcPort) : pgcp_security_level();
 }
 
 /*
