@@ -104,13 +104,16 @@ check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
  * a doubt, too, it would be chosen where nothing else is left, mostly to be
  * refused, and a certificate that is refused is worse than none: so it is
  * presumed, which --confirm may prove wrong.  The same goes for the curve, and
- * for what a CA's certificate that is held locally forbids.
+ * for what a CA's certificate that is held locally forbids.  What libpq refuses
+ * to send for its weakness reaches no server, so there one reason is enough.
  */
 static void
 check_strength(PgcsCase *c, PgcsVerify request)
 {
 	int			level = c->judging->bundle->security_level;
 
+	if (pgcs_reasons_have(&c->candidate->identity->reasons, "libpq-refuses"))
+		return;
 	if (!check_level(c, request, level, PGCS_FATAL,
 					 "a server with the same security level as the OpenSSL here refuses the chain: "))
 		pgcs_reasons_presume(REASONS(c));

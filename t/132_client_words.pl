@@ -94,6 +94,7 @@ foreach my $name (sort keys %advice)
 	like(said_of($list, $name), $problem, "list: $name: what is wrong");
 	like(said_of($list, $name), $advice, "list: $name: what to do");
 }
+is(scalar(() = said_of($list, 'weak.crt') =~ /fatal:/g), 1, 'list: weak.crt: said once');
 unlike(said_of($list, 'alice.crt'), qr/note|doubt|fatal/, 'nothing to say about what is good');
 
 # --- check ----------------------------------------------------------------------

@@ -614,6 +614,7 @@ test_strength(void)
 	Cert		weak = make_cert((Wish) {.cn = "weak", .ca = true, .key = "rsa:1024"});
 	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &weak});
 	Cert		other = make_cert((Wish) {.cn = "other", .issuer = &root1});
+	Cert		tiny = make_cert((Wish) {.cn = "tiny", .issuer = &root1, .key = "rsa:512"});
 
 	begin();
 	HOLD("leaf", &leaf);
@@ -627,9 +628,17 @@ test_strength(void)
 	BY_CERT(((Setup) {.level = 1}), &weak, &root1);
 	is_text(outcome(), "found other certain", "a stronger one goes before");
 	finish();
+
+	begin();
+	HOLD("tiny", &tiny);
+	BY_CERT(((Setup) {.level = 2}), &root1);
+	is_text(outcome(), "none", "a key that is too small for libpq to send it");
+	is_text(reasons(), "libpq-refuses", "and no word on what a server would say");
+	finish();
 	free_cert(&weak);
 	free_cert(&leaf);
 	free_cert(&other);
+	free_cert(&tiny);
 }
 
 /* ---------- rules 5 to 7: rank, role, policy, no names ---------- */
