@@ -53,6 +53,9 @@ read_certificates(PgcsFile *file)
 	unsigned long error;
 	bool		ok = false;
 
+	X509_free(file->leaf);
+	sk_X509_pop_free(file->extra, X509_free);
+	file->leaf = NULL;
 	file->extra = sk_X509_new_null();
 	if (bio == NULL || file->extra == NULL)
 	{
@@ -75,17 +78,16 @@ read_certificates(PgcsFile *file)
 	ok = ERR_GET_LIB(error) == ERR_LIB_PEM &&
 		ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 out:
-	if (!ok && ERR_peek_error() == 0)
-		file->reasons.failed = true;
 	BIO_free(bio);
 	return ok;
 }
 
 /*
  * Looks at the kinds of blocks without decoding any: keys are expensive to
- * read, and most need not be.
+ * read, and most need not be.  The end is an error of OpenSSL's, too; false if
+ * there is none.
  */
-static void
+static bool
 survey_blocks(PgcsFile *file, size_t *n_certs, size_t *n_blocks)
 {
 	BIO		   *bio = BIO_new_mem_buf(file->data, (int) file->data_len);
@@ -94,11 +96,13 @@ survey_blocks(PgcsFile *file, size_t *n_certs, size_t *n_blocks)
 	unsigned char *data = NULL;
 	long		len = 0;
 
+	bool		ended;
+
 	*n_certs = *n_blocks = 0;
 	if (bio == NULL)
 	{
 		file->reasons.failed = true;
-		return;
+		return true;
 	}
 	while (PEM_read_bio(bio, &name, &header, &data, &len))
 	{
@@ -118,11 +122,10 @@ survey_blocks(PgcsFile *file, size_t *n_certs, size_t *n_blocks)
 		OPENSSL_free(header);
 		OPENSSL_clear_free(data, (size_t) len);
 	}
-	/* the end of the blocks is an error, too; none at all is no memory */
-	if (ERR_peek_error() == 0)
-		file->reasons.failed = true;
+	ended = ERR_peek_error() != 0;
 	pgcs_openssl_forget(&file->reasons.failed);
 	BIO_free(bio);
+	return ended;
 }
 
 /* A file without any PEM block: say what it is, if that can be told. */
@@ -167,6 +170,7 @@ pgcs_file_read(const char *path, bool explicit_source)
 	PgcsFile   *file = calloc(1, sizeof(*file));
 	size_t		n_certs;
 	size_t		n_blocks;
+	bool		is_read;
 
 	if (file == NULL)
 		return NULL;
@@ -180,7 +184,14 @@ pgcs_file_read(const char *path, bool explicit_source)
 	if (!pgcs_read_bytes(path, PGCS_MAX_FILE_SIZE, severity, &file->data,
 						 &file->data_len, &file->stamp, &file->reasons))
 		return file;
-	survey_blocks(file, &n_certs, &n_blocks);
+
+	/*
+	 * PEM_read_bio() fails without a word where a block is empty or a line too
+	 * long, and in some places where memory is out: only the latter may be
+	 * over when it is tried again.
+	 */
+	if (!survey_blocks(file, &n_certs, &n_blocks))
+		(void) survey_blocks(file, &n_certs, &n_blocks);
 	if (n_blocks == 0)
 	{
 		survey_der(file, severity);
@@ -188,7 +199,10 @@ pgcs_file_read(const char *path, bool explicit_source)
 	}
 	if (file->reasons.failed)
 		return file;
-	if (!read_certificates(file) && (n_certs > 0 || file->leaf != NULL))
+	is_read = read_certificates(file);
+	if (!is_read && ERR_peek_error() == 0)
+		is_read = read_certificates(file);
+	if (!is_read && (n_certs > 0 || file->leaf != NULL))
 	{
 		char		words[128];
 

@@ -78,6 +78,8 @@ describe_file(const PgcsFile *file, char *text, size_t size)
 	for (size_t i = 0; i < file->reasons.n; i++)
 		len += (size_t) snprintf(text + len, size - len, " %s",
 								 file->reasons.items[i]->code);
+	if (file->reasons.failed)
+		snprintf(text + len, size - len, " no memory");
 }
 
 static void
@@ -126,6 +128,18 @@ test_files(void)
 	check_file("a broken second certificate", text, "leaf alice extra 0 libpq-refuses");
 	check_file("a broken certificate",
 			   "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", " libpq-refuses");
+	check_file("an empty block", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+			   " file-not-pem");
+	check_file("an empty block, and CRLF", "-----BEGIN X-----\r\n-----END X-----\r\n\r\n",
+			   " file-not-pem");
+	snprintf(text, sizeof(text), "%s-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", cert);
+	check_file("an empty second block", text, "leaf alice extra 0 libpq-refuses");
+	snprintf(text, sizeof(text), "%s-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n%s", key, cert);
+	check_file("an empty block in between", text, " key");
+	snprintf(text, sizeof(text), "-----BEGIN X-----\n\n%0100d\n-----END X-----\n%s", 0, cert);
+	check_file("a long line behind a header", text, " file-not-pem");
+	check_file("a block of empty lines", "-----BEGIN CERTIFICATE-----\n\nMIIBcDCC\n\nYYYY\n-----END CERTIFICATE-----\n",
+			   " file-not-pem");
 	check_file("a certificate without its end", "-----BEGIN CERTIFICATE-----\nMIIB\n", " file-not-pem");
 	free(cert);
 	free(ca_cert);
