@@ -12,8 +12,11 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 #include "glance.h"
+
+#define DASHES "-----"
 
 static bool
 copy_bytes(PgcsBytes *copy, PgcsBytes bytes)
@@ -79,6 +82,41 @@ begins_with(PgcsBytes text, const char *begin)
 	return text.len >= len && memcmp(text.data, begin, len) == 0;
 }
 
+/* The bytes from p on. */
+static PgcsBytes
+from(PgcsBytes bytes, const unsigned char *p)
+{
+	return (PgcsBytes) {p, (size_t) (bytes.data + bytes.len - p)};
+}
+
+/*
+ * Line by line: EVP_DecodeUpdate() takes lines of any form, but three times as
+ * long.  False if a line is of another form; what is behind the last byte does
+ * not matter, as DER says where it ends.
+ */
+static bool
+decode(PgcsBytes body, unsigned char *der, size_t *len)
+{
+	*len = 0;
+	while (body.len > 0)
+	{
+		const unsigned char *end = memchr(body.data, '\n', body.len);
+		PgcsBytes	line = body;
+		int			n;
+
+		if (end != NULL)
+			line.len = (size_t) (end - body.data);
+		body = from(body, end != NULL ? end + 1 : body.data + body.len);
+		if (line.len > 0 && line.data[line.len - 1] == '\r')
+			line.len--;
+		n = line.len > 0 ? EVP_DecodeBlock(der + *len, line.data, (int) line.len) : 0;
+		if (n < 0)
+			return false;
+		*len += (size_t) n;
+	}
+	return true;
+}
+
 /* One PEM block: its name, and what is between the two lines. */
 static bool
 look_at_block(PgcsGlance *glance, PgcsReader *reader, PgcsBytes name, PgcsBytes body)
@@ -86,8 +124,7 @@ look_at_block(PgcsGlance *glance, PgcsReader *reader, PgcsBytes name, PgcsBytes 
 	bool		is_cert = ends_with(name, "CERTIFICATE");
 	bool		is_key = ends_with(name, "PRIVATE KEY") && glance->key == PGCS_GLANCE_NO_KEY;
 	bool		has_header = memchr(body.data, ':', body.len) != NULL;
-	int			n = 0;
-	int			rest = 0;
+	size_t		len;
 
 	if (is_key && (has_header || begins_with(name, "ENCRYPTED")))
 		glance->key = PGCS_GLANCE_ENCRYPTED;
@@ -97,29 +134,30 @@ look_at_block(PgcsGlance *glance, PgcsReader *reader, PgcsBytes name, PgcsBytes 
 		glance->unclear = true;
 	else if (is_cert || is_key)
 	{
-		EVP_DecodeInit(reader->decoder);
-		if (EVP_DecodeUpdate(reader->decoder, reader->der, &n, body.data, (int) body.len) < 0 ||
-			EVP_DecodeFinal(reader->decoder, reader->der + n, &rest) < 0)
+		if (!decode(body, reader->der, &len))
 			glance->unclear = true;
 		else if (is_cert)
-			return look_at_certificate(glance, reader->der, (size_t) (n + rest));
+			return look_at_certificate(glance, reader->der, len);
 		else
-			return look_at_key(glance, reader->der, (size_t) (n + rest));
+			return look_at_key(glance, reader->der, len);
 	}
 	return true;
 }
 
+/* memmem() looks at each byte; most lines have no dash at all. */
 static const unsigned char *
-find(PgcsBytes bytes, const char *text)
+find_dashes(PgcsBytes bytes)
 {
-	return memmem(bytes.data, bytes.len, text, strlen(text));
-}
+	const unsigned char *p;
 
-/* The bytes from p on. */
-static PgcsBytes
-from(PgcsBytes bytes, const unsigned char *p)
-{
-	return (PgcsBytes) {p, (size_t) (bytes.data + bytes.len - p)};
+	while ((p = memchr(bytes.data, '-', bytes.len)) != NULL)
+	{
+		bytes = from(bytes, p);
+		if (begins_with(bytes, DASHES))
+			return p;
+		bytes = from(bytes, p + 1);
+	}
+	return NULL;
 }
 
 /*
@@ -130,26 +168,26 @@ from(PgcsBytes bytes, const unsigned char *p)
 static bool
 look_at(PgcsGlance *glance, PgcsReader *reader, PgcsBytes rest)
 {
-	static const char begin[] = "-----BEGIN ";
+	static const char begin[] = DASHES "BEGIN ";
 	const unsigned char *p;
 	bool		any = false;
 
-	while ((p = find(rest, begin)) != NULL)
+	while ((p = memmem(rest.data, rest.len, begin, strlen(begin))) != NULL)
 	{
 		PgcsBytes	name = from(rest, p + strlen(begin));
 		PgcsBytes	body;
-		const unsigned char *end = find(name, "-----");
+		const unsigned char *end = find_dashes(name);
 
 		if (end == NULL)
 			break;
-		body = from(name, end + strlen("-----"));
+		body = from(name, end + strlen(DASHES));
 		name.len = (size_t) (end - name.data);
-		rest = body;
-		end = find(body, "-----");
+		end = find_dashes(body);
 		if (end != NULL)
 			body.len = (size_t) (end - body.data);
 		else
 			glance->unclear = true;
+		rest = from(rest, body.data + body.len);
 		any = true;
 		if (!look_at_block(glance, reader, name, body))
 			return false;
@@ -185,9 +223,9 @@ bool
 pgcs_reader_init(PgcsReader *reader)
 {
 	*reader = (PgcsReader) {
-		malloc(PGCS_GLANCE_SIZE), malloc(PGCS_GLANCE_SIZE), EVP_ENCODE_CTX_new(),
+		malloc(PGCS_GLANCE_SIZE), malloc(PGCS_GLANCE_SIZE),
 	};
-	return reader->bytes != NULL && reader->der != NULL && reader->decoder != NULL;
+	return reader->bytes != NULL && reader->der != NULL;
 }
 
 void
@@ -199,8 +237,7 @@ pgcs_reader_free(PgcsReader *reader)
 		OPENSSL_cleanse(reader->der, PGCS_GLANCE_SIZE);
 	free(reader->bytes);
 	free(reader->der);
-	EVP_ENCODE_CTX_free(reader->decoder);
-	*reader = (PgcsReader) {NULL, NULL, NULL};
+	*reader = (PgcsReader) {NULL, NULL};
 }
 
 void

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <openssl/evp.h>
-
 #include "der.h"
 
 /* Larger files are read in full. */
@@ -40,7 +38,6 @@ typedef struct PgcsReader
 {
 	unsigned char *bytes;
 	unsigned char *der;
-	EVP_ENCODE_CTX *decoder;
 } PgcsReader;
 
 /* To be freed even if memory ran out, and this is false. */
