@@ -28,6 +28,7 @@
 #include "name.h"
 #include "request.h"
 #include "selector.h"
+#include "source_watch.h"
 
 typedef enum Stage
 {
@@ -42,7 +43,8 @@ struct pgcs_connection
 {
 	pgcs_selector *sel;			/* the caller's */
 	pgcs_bundle *bundle;
-	bool		is_fresh;		/* it was read for this connection */
+	bool		is_fresh;		/* it was read for this connection, while */
+	PgcsWatch	watch;			/* this watched its sources */
 	pgcs_cache *cache;			/* the caller's, or NULL */
 	PQconninfoOption *options;
 	PgcsTarget *targets;
@@ -224,12 +226,21 @@ select_for_role(pgcs_connection *connection)
 
 /* ---------- choosing ---------- */
 
+/* Files that change more often than this while they are looked at. */
+#define MAX_READS 5
+
 /* Reads the sources anew; the caller's bundle stays as it is. */
 static bool
 read_again(pgcs_connection *connection)
 {
-	pgcs_bundle *fresh = pgcs_bundle_load(connection->sel);
+	pgcs_bundle *fresh;
 
+	if (!pgcs_watch_start(&connection->watch, connection->sel))
+	{
+		pgcs_fail_memory(connection->sel);
+		return false;
+	}
+	fresh = pgcs_bundle_load(connection->sel);
 	if (fresh == NULL)
 		return false;
 	pgcs_bundle_free(connection->bundle);
@@ -239,9 +250,20 @@ read_again(pgcs_connection *connection)
 }
 
 /*
+ * May what fits have come since the bundle was read, or its certificate
+ * without its key, as they were being replaced?
+ */
+static bool
+is_old(const pgcs_connection *connection)
+{
+	return !connection->is_fresh ||
+		pgcs_watch_changed(&connection->watch, connection->sel);
+}
+
+/*
  * Chooses for the present host, and begins to connect.  The bundle may be
- * old: files that changed meanwhile are read again, once, and so are all of
- * them if nothing fits, as what fits may have come since.
+ * old: files that changed meanwhile are read again, and so are all of them if
+ * nothing fits.
  */
 static void
 choose(pgcs_connection *connection)
@@ -250,14 +272,14 @@ choose(pgcs_connection *connection)
 	pgcs_choice *choice = NULL;
 	int			result = PGCS_CHANGED;
 
-	for (int i = 0; i < 2; i++)
+	for (int reads = 0;; reads++)
 	{
 		pgcs_choice_free(choice);
 		choice = select_for_role(connection);
 		result = choice != NULL ? pgcs_choice_load(sel, choice) : PGCS_NO_MEMORY;
-		if (i > 0 || (result != PGCS_CHANGED &&
-					  (result != PGCS_OK || choice->status != PGCS_NONE ||
-					   connection->is_fresh)))
+		if (reads == MAX_READS ||
+			(result != PGCS_CHANGED &&
+			 (result != PGCS_OK || choice->status != PGCS_NONE || !is_old(connection))))
 			break;
 		if (!read_again(connection))
 		{
@@ -615,6 +637,7 @@ pgcs_connection_free(pgcs_connection *connection)
 	pgcs_targets_free(connection->targets, connection->n_targets);
 	PQconninfoFree(connection->options);
 	pgcs_bundle_free(connection->bundle);
+	pgcs_watch_free(&connection->watch);
 	pgcert_buf_free(&connection->errors);
 	free(connection);
 	ERR_clear_error();

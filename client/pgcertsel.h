@@ -23,9 +23,9 @@
  * and its free function takes NULL.  Strings given are copied.  Paths are
  * bytes; texts are UTF-8, with what a stranger wrote in them escaped.
  *
- * Threads.  A selector belongs to one thread at a time.  A bundle and a
- * request never change once they are made and may be shared by threads.  A
- * choice belongs to one thread at a time.
+ * Threads.  A selector, a choice and a connection belong to one thread at a
+ * time.  A bundle and a request never change once they are made, and a cache
+ * has a lock of its own: these three may be shared by threads.
  *
  * The library has no globals, prints nothing, never exits, never prompts,
  * and reads no environment of its own; what libpq takes from the environment
@@ -505,11 +505,13 @@ extern void pgcs_cache_free(pgcs_cache *cache);
  * Connects, sending each host the certificate that it will accept, or none.
  * Hosts are tried as libpq tries them, with target_session_attrs and
  * load_balance_hosts; all other parameters pass through untouched, and
- * PQreset() keeps host and certificate.  keywords and values are as for
- * PQconnectdbParams without expanded dbname; cache may be NULL.  The role is
- * that of pgcs_set_user(), or else the one that libpq will use.  Under strict
- * nothing is tried with a host that has no certificate to be chosen.  The
- * caller calls PQfinish(); NULL with the error set.
+ * PQreset() keeps host and certificate.  If the files of the choice changed
+ * since the bundle was loaded, or nothing in it fits, the sources of sel are
+ * read again; the caller's bundle stays as it is.  keywords and values are as
+ * for PQconnectdbParams without expanded dbname; cache may be NULL.  The role
+ * is that of pgcs_set_user(), or else the one that libpq will use.  Under
+ * strict nothing is tried with a host that has no certificate to be chosen.
+ * The caller calls PQfinish(); NULL with the error set.
  */
 extern struct pg_conn *pgcs_connect(pgcs_selector *sel, pgcs_bundle *bundle,
 									pgcs_cache *cache,
@@ -518,9 +520,9 @@ extern struct pg_conn *pgcs_connect(pgcs_selector *sel, pgcs_bundle *bundle,
 
 /*
  * The same without blocking (but for what blocks in libpq, such as looking up
- * a name).  After start, and whenever the socket is ready, poll; the socket
- * may be another one after each poll.  sel and cache must live until the
- * connection is freed.
+ * a name, and for reading the sources again).  After start, and whenever the
+ * socket is ready, poll; the socket may be another one after each poll.  sel
+ * and cache must live until the connection is freed.
  */
 extern pgcs_connection *pgcs_connect_start(pgcs_selector *sel,
 										   pgcs_bundle *bundle,

@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "name.h"
 #include "name_index.h"
@@ -123,6 +124,9 @@ pgcs_host_add_ca(PgcsHost *host, X509 *cert)
 		!sk_X509_push(host->cas, cert))
 		return false;
 	X509_up_ref(cert);
+
+	/* OpenSSL looks into the extensions once: now, while no thread shares it */
+	(void) X509_check_purpose(cert, -1, 0);
 	return pgcs_host_add_name(host, X509_get_subject_name(cert));
 }
 

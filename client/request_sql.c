@@ -11,6 +11,7 @@
 
 #include <libpq-fe.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "connection.h"
 #include "name.h"
@@ -332,6 +333,7 @@ add_certificates(pgcs_selector *sel, PgcsHost *host, const PGresult *result)
 			X509_free(cert);
 			return pgcs_fail_memory(sel);
 		}
+		(void) X509_check_purpose(cert, -1, 0); /* see pgcs_host_add_ca() */
 	}
 	return PGCS_OK;
 }

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "connection.h"
-#include "engine_key.h"
 #include "selector.h"
 
 /* MAXPGPATH etc. do not matter here: the values are libpq's own. */
