@@ -188,6 +188,19 @@ is($got->{stderr}, '', 'without a word of a sanitizer, if there is one');
 is($got->{status}, 0, 'to the end');
 cmp_ok(connections($got->{log}), '<=', 48, 'a probe for each thread at most');
 
+SKIP:
+{
+	my $watched = dirname($tool) =~ s{/build/test$}{/build-threads/test}r . '/connect_tool';
+
+	skip 'connect_tool is not built for ThreadSanitizer (make -C client check-threads)', 2 unless -x $watched;
+	my @unshuffled = system('setarch -R true 2>/dev/null') == 0 ? ('setarch', '-R') : ();
+
+	$got = $a->client([ @unshuffled, $watched, '--cache', '--threads', 8, '--repeat', 5, $bundle, conninfo($pa) ],
+		timeout => 180);
+	is($got->{stdout}, join("\n", ("$pa /CN=one") x 40), 'and once more under ThreadSanitizer');
+	unlike($got->{stderr}, qr/ThreadSanitizer/, 'which finds no race') or diag $got->{stderr};
+}
+
 # The server's CAs change under a cached answer.
 {
 	my ($in, $out, $err) = ('', '', '');

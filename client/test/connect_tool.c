@@ -1,11 +1,13 @@
 /*
  * connect_tool.c
- *		Connects through the library, for t/105_client_connect.pl.
+ *		Connects through the library, for t/105_client_connect.pl and
+ *		t/152_client_hosts.pl.
  *
- *	connect_tool [--poll] [--cache] [--strict] [--threads N] [--repeat N]
- *				 [--reset] BUNDLE CONNINFO
+ *	connect_tool [--poll] [--longest] [--cache] [--strict] [--threads N]
+ *				 [--repeat N] [--reset] [--query SQL] BUNDLE CONNINFO
  *
- * prints for each connection "port client_dn", or the error.
+ * prints for each connection "port client_dn", or what the query gives, or the
+ * error; --longest also how long the longest call of --poll took.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libpq-fe.h>
@@ -23,24 +26,51 @@
 static bool with_poll;
 static bool with_reset;
 static bool with_strict;
+static bool with_longest;
 static int	repeat = 1;
+static const char *query = "select current_setting('port') || ' ' || coalesce(client_dn, 'none')"
+	" from pg_stat_ssl where pid = pg_backend_pid()";
 static const char *bundle_path;
 static const char **keywords;
 static const char **values;
 static pgcs_bundle *bundle;
 static pgcs_cache *cache;
 
+static long
+clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* One call, and how long it took. */
+static pgcs_polling
+poll_once(pgcs_connection *connection, long *longest)
+{
+	long		start = clock_ms();
+	pgcs_polling polling = pgcs_connection_poll(connection);
+	long		took = clock_ms() - start;
+
+	if (took > *longest)
+		*longest = took;
+	return polling;
+}
+
 /* As an event loop would: poll(), never longer than the library says. */
 static PGconn *
 connect_by_polling(pgcs_selector *sel)
 {
+	long		longest = clock_ms();
 	pgcs_connection *connection = pgcs_connect_start(sel, bundle, cache, keywords, values);
 	PGconn	   *conn = NULL;
 	pgcs_polling polling;
 
+	longest = clock_ms() - longest;
 	if (connection == NULL)
 		return NULL;
-	while ((polling = pgcs_connection_poll(connection)) == PGCS_POLLING_READING ||
+	while ((polling = poll_once(connection, &longest)) == PGCS_POLLING_READING ||
 		   polling == PGCS_POLLING_WRITING)
 	{
 		struct pollfd pfd = {
@@ -53,15 +83,15 @@ connect_by_polling(pgcs_selector *sel)
 	if (polling == PGCS_POLLING_OK)
 		conn = pgcs_connection_take(connection);
 	pgcs_connection_free(connection);
+	if (with_longest)
+		printf("longest %ld\n", longest);
 	return conn;
 }
 
 static void
 report(PGconn *conn)
 {
-	PGresult   *result = PQexec(conn,
-								"select current_setting('port') || ' ' || coalesce(client_dn, 'none')"
-								" from pg_stat_ssl where pid = pg_backend_pid()");
+	PGresult   *result = PQexec(conn, query);
 
 	if (PQntuples(result) == 1)
 		printf("%s\n", PQgetvalue(result, 0, 0));
@@ -86,17 +116,17 @@ run(void *arg)
 			: pgcs_connect(sel, bundle, cache, keywords, values);
 
 		if (conn == NULL)
-		{
 			printf("error: %s\n", pgcs_error(sel));
-			continue;
-		}
-		report(conn);
-		if (with_reset)
+		else
 		{
-			PQreset(conn);
 			report(conn);
+			if (with_reset)
+			{
+				PQreset(conn);
+				report(conn);
+			}
+			PQfinish(conn);
 		}
-		PQfinish(conn);
 		fflush(stdout);
 		if (repeat > 1 && getenv("CONNECT_TOOL_WAIT") != NULL)
 			(void) !read(0, (char[1]) {0}, 1);
@@ -119,6 +149,10 @@ main(int argc, char **argv)
 	{
 		if (strcmp(argv[i], "--poll") == 0)
 			with_poll = true;
+		else if (strcmp(argv[i], "--longest") == 0)
+			with_longest = true;
+		else if (strcmp(argv[i], "--query") == 0 && i + 1 < argc)
+			query = argv[++i];
 		else if (strcmp(argv[i], "--cache") == 0)
 			cache = pgcs_cache_new();
 		else if (strcmp(argv[i], "--strict") == 0)
