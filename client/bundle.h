@@ -83,6 +83,8 @@ typedef struct PgcsPool
 	PgcsFile  **files;
 	size_t		n;
 	size_t		size;
+	bool		trusts_shown;	/* keys need not be opened that show their
+								 * public key */
 	bool		keep_unpaired;	/* a certificate without a key becomes an
 								 * identity all the same */
 } PgcsPool;

@@ -299,6 +299,7 @@ load_bundle(pgcs_selector *sel, PgcsNarrow *narrow, bool closed)
 	ok = ok && read_sources(sel, bundle, &pool, narrow);
 	if (ok && closed)
 		ok = pgcs_narrow_take_closed(narrow, &pool, bundle);
+	pool.trusts_shown = narrow != NULL;
 	pool.keep_unpaired = narrow != NULL && !closed &&
 		pgcs_narrow_has_closed(narrow);
 	ok = ok && pgcs_pair_pool(sel, bundle, &pool) && pgcs_bundle_sort_cas(bundle);

@@ -280,3 +280,87 @@ pgcs_der_private_key(const unsigned char *der, size_t len, PgcsBytes *public)
 	}
 	return public_of(key, public);
 }
+
+/* ---------- SubjectPublicKeyInfo ---------- */
+
+/* What goes before so many bytes of content; at most 4 bytes. */
+static unsigned char *
+put_header(unsigned char *p, int tag, size_t len)
+{
+	*p++ = (unsigned char) tag;
+	if (len >= 0x100)
+	{
+		*p++ = 0x82;
+		*p++ = (unsigned char) (len >> 8);
+	}
+	else if (len >= 0x80)
+		*p++ = 0x81;
+	*p++ = (unsigned char) len;
+	return p;
+}
+
+static size_t
+header_len(size_t len)
+{
+	return len >= 0x100 ? 4 : len >= 0x80 ? 3 : 2;
+}
+
+/* RSAPrivateKey: version, modulus, exponent, and so on. */
+static bool
+rsa_public_of(PgcsBytes key, PgcsBytes *numbers)
+{
+	Element		element;
+
+	if (!expect(&key, V_ASN1_INTEGER, &element))
+		return false;
+	*numbers = key;
+	if (!expect(&key, V_ASN1_INTEGER, &element) ||
+		!expect(&key, V_ASN1_INTEGER, &element))
+		return false;
+	numbers->len = (size_t) (key.data - numbers->data);
+	return true;
+}
+
+/* PrivateKeyInfo and SubjectPublicKeyInfo have the AlgorithmIdentifier alike. */
+bool
+pgcs_der_spki(const unsigned char *der, size_t len, unsigned char *spki,
+			  size_t *spki_len)
+{
+	const int	sequence = V_ASN1_SEQUENCE | V_ASN1_CONSTRUCTED;
+	PgcsBytes	rest = {der, len};
+	PgcsBytes	algorithm;
+	PgcsBytes	public;
+	Element		element;
+	unsigned char *p = spki;
+	size_t		bits_len;
+	bool		is_rsa;
+
+	if (len > 0xFF00 || !expect(&rest, V_ASN1_SEQUENCE, &element))
+		return false;
+	rest = element.content;
+	if (!expect(&rest, V_ASN1_INTEGER, &element))
+		return false;
+	algorithm = rest;
+	if (!expect(&rest, V_ASN1_SEQUENCE, &element))
+		return false;
+	algorithm.len = (size_t) (rest.data - algorithm.data);
+	if (!expect(&rest, V_ASN1_OCTET_STRING, &element))
+		return false;
+	rest = element.content;
+	if (!expect(&rest, V_ASN1_SEQUENCE, &element))
+		return false;
+	is_rsa = rsa_public_of(element.content, &public);
+	if (!is_rsa && !public_of(element.content, &public))
+		return false;
+
+	bits_len = 1 + public.len + (is_rsa ? header_len(public.len) : 0);
+	p = put_header(p, sequence, algorithm.len + header_len(bits_len) + bits_len);
+	memcpy(p, algorithm.data, algorithm.len);
+	p = put_header(p + algorithm.len, V_ASN1_BIT_STRING, bits_len);
+	*p++ = 0;					/* no unused bits */
+	if (is_rsa)
+		p = put_header(p, sequence, public.len);
+	memcpy(p, public.data, public.len);
+	*spki_len = (size_t) (p + public.len - spki);
+	return true;
+}

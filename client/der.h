@@ -38,4 +38,12 @@ extern bool pgcs_der_private_key(const unsigned char *der, size_t len,
 extern bool pgcs_der_public_key(const unsigned char *bits, size_t len,
 								PgcsBytes *public);
 
+/*
+ * The SubjectPublicKeyInfo of an RSA or EC key in PKCS#8, as far as the key
+ * shows it; spki has room for PGCS_SPKI_SIZE(len) bytes.
+ */
+#define PGCS_SPKI_SIZE(len) ((len) + 32)
+extern bool pgcs_der_spki(const unsigned char *der, size_t len,
+						  unsigned char *spki, size_t *spki_len);
+
 #endif							/* PGCS_DER_H */

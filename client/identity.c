@@ -181,7 +181,6 @@ pgcs_identity_set_key(pgcs_identity *identity, const PgcsFile *key,
 					  const char *password, bool prompt_allowed)
 {
 	PgcsReasons *reasons = &identity->reasons;
-	unsigned char digest[PGCERT_SHA256_LEN];
 
 	identity->key_stamp = key->stamp;
 	identity->key_encrypted = key->key_encrypted;
@@ -217,16 +216,15 @@ pgcs_identity_set_key(pgcs_identity *identity, const PgcsFile *key,
 			}
 			return;
 		case PGCS_KEY_OPENED:
-			if (pgcs_public_sha256(identity->leaf, digest) &&
-				memcmp(digest, key->public_sha256, sizeof(digest)) == 0)
+			if (pgcs_has_public_key(identity->leaf, key->public_sha256))
 				identity->key_verified = true;
 			else
 			{
 				pgcs_reasons_add(reasons, PGCS_FATAL, "key-mismatch", key->path,
 								 "key belongs to another certificate");
 				for (int i = 0; i < sk_X509_num(identity->extra); i++)
-					if (pgcs_public_sha256(sk_X509_value(identity->extra, i), digest) &&
-						memcmp(digest, key->public_sha256, sizeof(digest)) == 0)
+					if (pgcs_has_public_key(sk_X509_value(identity->extra, i),
+											key->public_sha256))
 						pgcs_reasons_hint(reasons,
 										  "it belongs to certificate %d of the certificate file, but libpq sends the first: put that one first",
 										  i + 2);

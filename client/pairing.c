@@ -4,7 +4,8 @@
  *
  * The public key decides, never the name: a file of the same stem is merely
  * opened first, since opening a key costs more than all the rest.  Keys that
- * nobody asked for stay closed.
+ * nobody asked for stay closed.  Where it is about one choice, what keys show
+ * of themselves is trusted: the winner's is opened before it is used.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +32,57 @@ pgcs_same_stem(const char *a, const char *b)
 	return len == pgcs_stem_len(b) && memcmp(a, b, len) == 0;
 }
 
-static void
-open_key(PgcsFile *file)
+typedef struct Digest
 {
-	if (file->key_state == PGCS_KEY_UNREAD)
+	unsigned char bytes[PGCERT_SHA256_LEN];
+} Digest;
+
+/* The public keys of a pool. */
+typedef struct KeyIndex
+{
+	bool		made;			/* when first needed: */
+	PgcsFile  **keys;			/* every key, opened and sorted */
+	size_t		n;
+	Digest	   *certs;			/* those of the certificates, if what keys
+								 * show is trusted */
+	size_t		n_certs;
+} KeyIndex;
+
+static int
+compare_digests(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(Digest));
+}
+
+static bool
+find_certs(const PgcsPool *pool, KeyIndex *index)
+{
+	index->certs = calloc(pool->n, sizeof(*index->certs));
+	if (index->certs == NULL)
+		return false;
+	for (size_t i = 0; i < pool->n; i++)
+		if (pool->files[i]->leaf != NULL &&
+			pgcs_shown_sha256(pool->files[i]->leaf, index->certs[index->n_certs].bytes))
+			index->n_certs++;
+	if (index->n_certs > 0)
+		qsort(index->certs, index->n_certs, sizeof(*index->certs), compare_digests);
+	return true;
+}
+
+/*
+ * Which certificate's a key is can mostly be seen without opening it, in a
+ * hundredth of the time.
+ */
+static void
+open_key(const KeyIndex *index, PgcsFile *file)
+{
+	if (file->key_state != PGCS_KEY_UNREAD)
+		return;
+	if (file->key_shown && index->n_certs > 0 &&
+		bsearch(file->public_sha256, index->certs, index->n_certs,
+				sizeof(*index->certs), compare_digests) != NULL)
+		file->key_state = PGCS_KEY_OPENED;
+	else
 		pgcs_file_open_key(file, file->password);
 }
 
@@ -77,14 +125,6 @@ compare_files(const void *a, const void *b)
 	return strcmp((*(PgcsFile *const *) a)->path, (*(PgcsFile *const *) b)->path);
 }
 
-/* Every key of the pool, opened and sorted; made when first needed. */
-typedef struct KeyIndex
-{
-	bool		made;
-	PgcsFile  **keys;
-	size_t		n;
-} KeyIndex;
-
 static bool
 make_index(const PgcsPool *pool, KeyIndex *index)
 {
@@ -94,7 +134,7 @@ make_index(const PgcsPool *pool, KeyIndex *index)
 		return false;
 	for (size_t i = 0; i < pool->n; i++)
 	{
-		open_key(pool->files[i]);
+		open_key(index, pool->files[i]);
 		if (pool->files[i]->key_state == PGCS_KEY_OPENED)
 			index->keys[index->n++] = pool->files[i];
 	}
@@ -156,8 +196,8 @@ mark_copies(const KeyIndex *index)
  * the stem and a walk over those that begin with it finds them all.
  */
 static PgcsFile *
-find_by_stem(const PgcsPool *pool, PgcsFile *cert, const unsigned char *digest,
-			 PgcsFile **closed)
+find_by_stem(const PgcsPool *pool, const KeyIndex *index, PgcsFile *cert,
+			 const unsigned char *digest, PgcsFile **closed)
 {
 	PgcsFile   *found = NULL;
 	size_t		len = pgcs_stem_len(cert->path);
@@ -165,7 +205,7 @@ find_by_stem(const PgcsPool *pool, PgcsFile *cert, const unsigned char *digest,
 	size_t		high = pool->n;
 
 	/* in the certificate's own file, libpq has the least to mix up */
-	open_key(cert);
+	open_key(index, cert);
 	if (is_key_of(cert, digest))
 	{
 		if (libpq_opens(cert))
@@ -193,7 +233,7 @@ find_by_stem(const PgcsPool *pool, PgcsFile *cert, const unsigned char *digest,
 		if (file == cert || file->key_state == PGCS_KEY_NONE ||
 			!pgcs_same_stem(file->path, cert->path))
 			continue;
-		open_key(file);
+		open_key(index, file);
 		if (is_key_of(file, digest))
 		{
 			if (libpq_opens(file))
@@ -206,6 +246,37 @@ find_by_stem(const PgcsPool *pool, PgcsFile *cert, const unsigned char *digest,
 			*closed = file;
 	}
 	return found;
+}
+
+/*
+ * By the public key as the certificate has it, and, if that finds none, as
+ * OpenSSL would write it.  False: no memory.
+ */
+static bool
+find_key(const PgcsPool *pool, KeyIndex *index, PgcsFile *cert, PgcsFile **key,
+		 PgcsFile **closed)
+{
+	bool		(*const digests[]) (X509 *, unsigned char *) = {
+		pgcs_shown_sha256, pgcs_public_sha256,
+	};
+
+	for (int i = 0; i < 2 && *key == NULL; i++)
+	{
+		unsigned char digest[PGCERT_SHA256_LEN];
+		PgcsFile   *other;
+
+		if (!digests[i] (cert->leaf, digest))
+			continue;
+		*key = find_by_stem(pool, index, cert, digest, closed);
+		if (*key != NULL && libpq_opens(*key))
+			continue;
+		if (!index->made && !make_index(pool, index))
+			return false;
+		other = index_find(index, digest);
+		if (*key == NULL || (other != NULL && libpq_opens(other)))
+			*key = other;
+	}
+	return true;
 }
 
 static bool
@@ -320,7 +391,7 @@ report_unused_key(pgcs_bundle *bundle, PgcsFile *key)
 bool
 pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 {
-	KeyIndex	index = {false, NULL, 0};
+	KeyIndex	index = {0};
 	PgcsFile  **unmatched = NULL;
 	size_t		n_unmatched = 0;
 	bool		ok = false;
@@ -329,7 +400,7 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 		return true;
 	qsort(pool->files, pool->n, sizeof(*pool->files), compare_files);
 	unmatched = calloc(pool->n, sizeof(*unmatched));
-	if (unmatched == NULL)
+	if (unmatched == NULL || (pool->trusts_shown && !find_certs(pool, &index)))
 		goto out;
 
 	for (size_t i = 0; i < pool->n; i++)
@@ -337,24 +408,11 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 		PgcsFile   *cert = pool->files[i];
 		PgcsFile   *key = NULL;
 		PgcsFile   *closed = NULL;
-		unsigned char digest[PGCERT_SHA256_LEN];
 
 		if (cert->leaf == NULL)
 			continue;
-		if (pgcs_public_sha256(cert->leaf, digest))
-		{
-			key = find_by_stem(pool, cert, digest, &closed);
-			if (key == NULL || !libpq_opens(key))
-			{
-				PgcsFile   *other;
-
-				if (!index.made && !make_index(pool, &index))
-					goto out;
-				other = index_find(&index, digest);
-				if (key == NULL || (other != NULL && libpq_opens(other)))
-					key = other;
-			}
-		}
+		if (!find_key(pool, &index, cert, &key, &closed))
+			goto out;
 
 		/* one of those that nobody opened yet may do better */
 		if (pool->keep_unpaired && (key == NULL || !libpq_opens(key)))
@@ -395,6 +453,7 @@ pgcs_pair_pool(pgcs_selector *sel, pgcs_bundle *bundle, PgcsPool *pool)
 	ok = !bundle->problems.failed;
 out:
 	free(index.keys);
+	free(index.certs);
 	free(unmatched);
 	return ok;
 }

@@ -70,6 +70,8 @@ typedef struct PgcsFile
 	unsigned char *data;
 	size_t		data_len;
 	unsigned char public_sha256[PGCERT_SHA256_LEN];
+	bool		key_shown;		/* public_sha256 is set, unless it turns out
+								 * otherwise once the key is opened */
 	bool		key_used;		/* some certificate has it */
 
 	PgcsReasons reasons;		/* why it cannot be used; moved on later */
@@ -91,8 +93,16 @@ extern void pgcs_file_forget(PgcsFile *file);
  */
 extern void pgcs_file_open_key(PgcsFile *file, const char *password);
 
-/* The hash that the above makes, of a certificate's public key. */
+/*
+ * The hash that the above makes, of a certificate's public key; and that of
+ * the public key as the certificate has it, which costs a hundredth of it and
+ * is nearly always the same.
+ */
 extern bool pgcs_public_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN]);
+extern bool pgcs_shown_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN]);
+
+/* Is either of them this one? */
+extern bool pgcs_has_public_key(X509 *cert, const unsigned char digest[PGCERT_SHA256_LEN]);
 
 /* libpq's rule for the mode of a key file; adds key-mode if it fails. */
 extern bool pgcs_check_key_mode(PgcsReasons *reasons, const char *path,

@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "der.h"
 #include "pkcs12.h"
 #include "source_file.h"
 
@@ -82,6 +83,21 @@ out:
 	return ok;
 }
 
+/* Keeps the hash of the public key that a key shows, if it shows one. */
+static void
+look_at_key(PgcsFile *file, const unsigned char *der, size_t len)
+{
+	unsigned char *spki = malloc(PGCS_SPKI_SIZE(len));
+	size_t		spki_len;
+
+	if (spki == NULL)
+		file->reasons.failed = true;
+	else
+		file->key_shown = pgcs_der_spki(der, len, spki, &spki_len) &&
+			EVP_Digest(spki, spki_len, file->public_sha256, NULL, EVP_sha256(), NULL) == 1;
+	free(spki);
+}
+
 /*
  * Looks at the kinds of blocks without decoding any: keys are expensive to
  * read, and most need not be.  The end is an error of OpenSSL's, too; false if
@@ -117,6 +133,8 @@ survey_blocks(PgcsFile *file, size_t *n_certs, size_t *n_blocks)
 			file->key_state = PGCS_KEY_UNREAD;
 			file->key_encrypted = strncmp(name, "ENCRYPTED", 9) == 0 ||
 				strstr(header, "ENCRYPTED") != NULL;
+			if (strcmp(name, "PRIVATE KEY") == 0)
+				look_at_key(file, data, (size_t) len);
 		}
 		OPENSSL_free(name);
 		OPENSSL_free(header);
@@ -247,6 +265,29 @@ pgcs_public_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN])
 		return false;
 	}
 	return public_key_sha256(key, digest);
+}
+
+bool
+pgcs_shown_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN])
+{
+	unsigned char *der = NULL;
+	int			len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+	bool		ok;
+
+	ok = len > 0 &&
+		EVP_Digest(der, (size_t) len, digest, NULL, EVP_sha256(), NULL) == 1;
+	OPENSSL_free(der);
+	ERR_clear_error();
+	return ok;
+}
+
+bool
+pgcs_has_public_key(X509 *cert, const unsigned char digest[PGCERT_SHA256_LEN])
+{
+	unsigned char own[PGCERT_SHA256_LEN];
+
+	return (pgcs_shown_sha256(cert, own) && memcmp(own, digest, sizeof(own)) == 0) ||
+		(pgcs_public_sha256(cert, own) && memcmp(own, digest, sizeof(own)) == 0);
 }
 
 void

@@ -162,6 +162,33 @@ test_files(void)
 	free(path);
 }
 
+/* What a key shows of itself is what comes out when it is opened. */
+static void
+test_shown(void)
+{
+	static const char *const kinds[] = {"ec:prime256v1", "ec:secp521r1", "rsa:512", "rsa:1024",
+		"rsa:2048", "rsa-pss:2048"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	{
+		Cert		cert = make_cert((Wish) {.cn = "x", .issuer = &ca, .key = kinds[i]});
+		char	   *path = write_key("shown.key", &cert, NULL);
+		PgcsFile   *file = pgcs_file_read(path, true);
+		unsigned char digest[PGCERT_SHA256_LEN];
+
+		ok(file->key_shown && file->key_state == PGCS_KEY_UNREAD &&
+		   pgcs_shown_sha256(cert.x509, digest) &&
+		   memcmp(digest, file->public_sha256, sizeof(digest)) == 0,
+		   "a key of %s shows its public key", kinds[i]);
+		pgcs_file_open_key(file, NULL);
+		ok(file->key_state == PGCS_KEY_OPENED &&
+		   memcmp(digest, file->public_sha256, sizeof(digest)) == 0, "and has it");
+		pgcs_file_free(file);
+		free(path);
+		free_cert(&cert);
+	}
+}
+
 /* ---------- the mode of a key file ---------- */
 
 static void
@@ -447,6 +474,7 @@ main(void)
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
 	renewed = make_cert((Wish) {.cn = "alice", .issuer = &ca, .key_of = &alice});
 	test_files();
+	test_shown();
 	test_modes();
 	test_pairing();
 	free_cert(&ca);
