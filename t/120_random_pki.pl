@@ -4,6 +4,7 @@
 #
 #	CERT_CASES=5000 prove -v t/120_random_pki.pl	more of them
 #	CERT_SEED=7 ...									others
+#	CERT_EVEN=10 ...								every fault in 10 of 100
 #	CERT_FIRST=42 CERT_CASES=1 CERT_SEED=7 ...		one of them, told at length
 use strict;
 use warnings;
@@ -51,6 +52,7 @@ my @command = ($program,
 	'--server-ca', $ca->{cert},
 	'--dir', $dir,
 	'--seed', $seed, '--first', $first, '--cases', $cases,
+	$ENV{CERT_EVEN} ? ('--even', $ENV{CERT_EVEN}) : (),
 	$cases == 1 || $ENV{CERT_VERBOSE} ? ('--keep', '--verbose') : ());
 my (%count, @lines, @errors);
 my $n = 0;

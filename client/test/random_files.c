@@ -132,7 +132,9 @@ key_mode(Writer *w)
 {
 	int			n = random_below(R, 100);
 
-	return n < 84 ? 0600 : n < 90 ? 0400 : n < 93 ? 0640 : n < 97 ? 0644 : n < 99 ? 0700 : 0000;
+	if (fault(R, 10))
+		return n < 30 ? 0640 : n < 70 ? 0644 : n < 90 ? 0700 : 0000;
+	return n < 93 ? 0600 : 0400;
 }
 
 /* Appends a key that will be in that file. */
@@ -165,7 +167,7 @@ put_key(Writer *w, BIO *bio, EVP_PKEY *key, const char *path)
 			PEM_write_bio_PrivateKey_traditional(bio, key, EVP_aes_128_cbc(),
 												 (unsigned char *) password, len,
 												 NULL, NULL);
-		if (chance(R, 75))
+		if (!fault(R, 25))
 			remember_secret(w, path, password);
 		fprintf(w->about, "%s: encrypted\n", strrchr(path, '/') + 1);
 	}
@@ -237,18 +239,16 @@ swap(X509 **a, X509 **b)
 static int
 arrange(Writer *w, int leaf, X509 **chain)
 {
-	int			way = random_below(R, 100);
-	int			n = chain_of(w, leaf, chain, way >= 52 && way < 61);
-	const char *words = way >= 52 && way < 61 ? "with its root" : "its chain";
+	bool		with_root = chance(R, 15);
+	int			n = chain_of(w, leaf, chain, with_root);
+	const char *words = with_root ? "with its root" : "its chain";
 
-	if (way < 61)
-		;
-	else if (way < 76)
+	if (fault(R, 15))
 	{
 		n = 1;
 		words = "alone";
 	}
-	else if (way < 80 && n > 1)
+	else if (n > 1 && fault(R, 4))
 	{
 		int			gone = 1 + random_below(R, n - 1);
 
@@ -256,17 +256,17 @@ arrange(Writer *w, int leaf, X509 **chain)
 		n--;
 		words = "one of its chain missing";
 	}
-	else if (way < 86 && n > 2)
+	else if (n > 2 && fault(R, 6))
 	{
 		swap(&chain[1], &chain[n - 1]);
 		words = "its chain in another order";
 	}
-	else if (way < 89 && n > 1)
+	else if (n > 1 && fault(R, 3))
 	{
 		swap(&chain[0], &chain[n - 1]);
 		words = "its chain in wrong order, the leaf last";
 	}
-	else if (way < 97)
+	else if (fault(R, 8))
 	{
 		/* something of another */
 		chain[n++] = w->pki->cas[random_below(R, w->pki->n_cas)].cert;
@@ -274,7 +274,7 @@ arrange(Writer *w, int leaf, X509 **chain)
 			swap(&chain[1], &chain[n - 1]);
 		words = "its chain and one more CA";
 	}
-	else
+	else if (fault(R, 3))
 	{
 		chain[n++] = w->pki->leaves[random_below(R, w->pki->n_leaves)].cert;
 		words = "its chain and a leaf";
@@ -323,7 +323,7 @@ write_leaf(Writer *w, int leaf)
 	char	   *cert_path;
 	char	   *key_path;
 	BIO		   *bio = BIO_new(BIO_s_mem());
-	int			way = random_below(R, 100);
+	int			way = random_below(R, 94);
 
 	if (way < 16)
 	{
@@ -344,14 +344,14 @@ write_leaf(Writer *w, int leaf)
 	}
 	else
 	{
-		bool		elsewhere = way >= 84;
+		bool		elsewhere = way >= 78;
+		bool		taken = fault(R, 6);	/* the key beside it is another's */
 
 		cert_path = printed("%s.crt", name);
 		put_chain(w, bio, leaf);
 		write_pem(w, cert_path, bio, 0644);
-		if (way < 22)
+		if (taken)
 		{
-			/* the key beside it is another's */
 			key_path = printed("%s.key", name);
 			write_key(w, key_path,
 					  w->pki->leaves[random_below(R, w->pki->n_leaves)].key);
@@ -362,9 +362,9 @@ write_leaf(Writer *w, int leaf)
 		key_path = elsewhere
 			? printed("%s/keys-%d.pem", w->c->bundle, (leaf * 7 + 3) % 10)
 			: printed("%s.key", name);
-		if (way >= 22 || elsewhere)
+		if (!taken || elsewhere)
 		{
-			if (chance(R, 97))
+			if (!fault(R, 3))
 				write_key(w, key_path, member->key);
 			else
 				fprintf(w->about, "  no key\n");

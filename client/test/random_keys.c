@@ -66,6 +66,20 @@ chance(Random *random, int percent)
 	return random_below(random, 100) < percent;
 }
 
+static int	even_percent;		/* 0: each fault has its own weight */
+
+void
+random_even(int percent)
+{
+	even_percent = percent;
+}
+
+bool
+fault(Random *random, int percent)
+{
+	return chance(random, even_percent > 0 ? even_percent : percent);
+}
+
 EVP_PKEY *
 pool_key(KeyKind kind, int i)
 {

@@ -8,7 +8,7 @@
  *
  *		random_pki --port PORT --postmaster PID --server-ca-file FILE
  *			--server-ca FILE --dir DIR [--seed N] [--first N] [--cases N]
- *			[--keep] [--verbose]
+ *			[--even PERCENT] [--keep] [--verbose]
  *
  * Prints a line for each case,
  *
@@ -368,6 +368,7 @@ main(int argc, char **argv)
 		{"seed", required_argument, NULL, 's'},
 		{"first", required_argument, NULL, 'i'},
 		{"cases", required_argument, NULL, 'n'},
+		{"even", required_argument, NULL, 'e'},
 		{"keep", no_argument, NULL, 'k'},
 		{"verbose", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
@@ -402,6 +403,9 @@ main(int argc, char **argv)
 				break;
 			case 'n':
 				options.cases = strtoull(optarg, NULL, 10);
+				break;
+			case 'e':
+				random_even(atoi(optarg));
 				break;
 			case 'k':
 				options.keep = 1;

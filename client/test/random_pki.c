@@ -5,11 +5,13 @@
  * Most of what is drawn is as it should be, so that most cases have a right
  * answer; and in most cases something is not, so that few have an easy one.
  *
- * How often what goes wrong is a guess at the field, not fitted to what the
- * selection is good at: of a hundred roots 3 have expired and 3 are otherwise
- * wrong, 8 PKIs have two roots of one name, 4 servers trust one CA as it is,
- * maybe an intermediate without its root; leaves expire and have the wrong
- * usage in one case out of ten.  Each happens dozens of times in a run of 300.
+ * What is wrong is drawn by fault().  How often is a guess at the field, by two
+ * rules: what stops every login is seen by somebody and mended, so it is rare
+ * where many depend on it (3 roots of 100 have expired, 3 are otherwise wrong,
+ * 4 servers trust one CA as it is, 3 a leaf) and more common where few do (10
+ * leaves have expired, 15 have another extendedKeyUsage, 15 a file without its
+ * chain); and what stops nobody is common (12 issuers respelled, 8 PKIs with
+ * two CAs of one name).  random_even() makes all of them as likely.
  */
 #include <stdio.h>
 #include <stdarg.h>
@@ -47,7 +49,7 @@ set_validity(Pki *pki, Member *member, Plan *plan, int percent_bad)
 {
 	plan->not_before = -DAY * (10 + random_below(R, 300));
 	plan->not_after = DAY * (100 + random_below(R, 900));
-	if (!chance(R, percent_bad))
+	if (!fault(R, percent_bad))
 		return;
 	if (chance(R, 65))
 	{
@@ -74,16 +76,14 @@ finish(Member *member, Plan *plan, EVP_PKEY *key)
 /* ---------- CAs ---------- */
 
 static KeyKind
-ca_key_kind(Pki *pki, bool root)
+ca_key_kind(Pki *pki)
 {
-	int			n = random_below(R, 100);
+	int			n = random_below(R, 99);
 
-	/* a server whose only root is too weak would be a case without an answer */
-	if (root && n == 88 && chance(R, 70))
-		n = 0;
-
-	return n < 83 ? KEY_P256 : n < 88 ? KEY_RSA2048 : n < 89 ? KEY_RSA1024
-		: n < 92 ? KEY_PSS : n < 96 ? KEY_ED25519 : KEY_P384;
+	if (fault(R, 1))
+		return KEY_RSA1024;
+	return n < 83 ? KEY_P256 : n < 88 ? KEY_RSA2048 : n < 91 ? KEY_PSS
+		: n < 95 ? KEY_ED25519 : KEY_P384;
 }
 
 /* Whose certificate it is not told apart by: the issuer of a new one. */
@@ -96,7 +96,7 @@ set_issuer(Pki *pki, Member *member, Plan *plan, int issuer)
 	member->issuer = issuer;
 	plan->issuer = ca != NULL ? ca->cert : NULL;
 	plan->signer = ca != NULL ? ca->key : member->key;
-	if (ca != NULL && chance(R, 12))
+	if (ca != NULL && fault(R, 12))
 	{
 		plan->issuer_name = respelled_name(R, name);
 		note(member, ", issuer respelled");
@@ -107,12 +107,12 @@ set_issuer(Pki *pki, Member *member, Plan *plan, int issuer)
 	{
 		plan->aki = chance(R, 75) ? AKI_KEY : chance(R, 50) ? AKI_NONE
 			: AKI_KEY_AND_SERIAL;
-		if (chance(R, 1))
+		if (fault(R, 1))
 			plan->aki = AKI_WRONG;
 		note(member, "%s", plan->aki == AKI_NONE ? ", no AKI"
 			 : plan->aki == AKI_WRONG ? ", wrong AKI" : "");
 	}
-	if (chance(R, 3))
+	if (fault(R, 3))
 	{
 		plan->sha1 = true;
 		note(member, ", SHA-1");
@@ -190,7 +190,7 @@ add_ca(Pki *pki, int issuer, const Member *same, bool twin)
 	if (pki->n_cas == MAX_CAS)
 		return MAX_CAS - 1;
 	member->ca = true;
-	member->kind = same != NULL && !twin ? same->kind : ca_key_kind(pki, issuer < 0);
+	member->kind = same != NULL && !twin ? same->kind : ca_key_kind(pki);
 	key = same != NULL && !twin ? same->key : fresh_key(pki, member->kind);
 	snprintf(cn, sizeof(cn), "%sCA %d", issuer < 0 ? "root" : "int", pki->n_cas);
 	if (same == NULL)
@@ -212,7 +212,7 @@ add_ca(Pki *pki, int issuer, const Member *same, bool twin)
 	member->key = key;
 	set_issuer(pki, member, &plan, issuer);
 	set_validity(pki, member, &plan, same != NULL ? 15 : issuer < 0 ? 3 : 5);
-	if (chance(R, issuer < 0 ? 3 : 7))
+	if (fault(R, issuer < 0 ? 3 : 7))
 		spoil_ca(pki, member, &plan);
 	finish(member, &plan, key);
 	return pki->n_cas++;
@@ -257,9 +257,9 @@ make_cas(Pki *pki)
 	}
 
 	/* the same name with another key */
-	if (chance(R, 8))
+	if (fault(R, 8))
 		add_ca(pki, -1, &pki->cas[random_below(R, n_roots)], true);
-	if (n_ends > 0 && chance(R, 8))
+	if (n_ends > 0 && fault(R, 8))
 	{
 		const Member *old = &pki->cas[ends[random_below(R, n_ends)]];
 
@@ -281,11 +281,13 @@ root_of(const Pki *pki, int ca)
 static KeyKind
 leaf_key_kind(Pki *pki)
 {
-	int			n = random_below(R, 100);
+	int			n = random_below(R, 96);
 
-	return n < 72 ? KEY_P256 : n < 79 ? KEY_RSA2048 : n < 81 ? KEY_RSA1024
-		: n < 84 ? KEY_PSS : n < 89 ? KEY_ED25519 : n < 91 ? KEY_ED448
-		: n < 95 ? KEY_P384 : n < 98 ? KEY_P521 : KEY_K256;
+	if (fault(R, 4))
+		return chance(R, 50) ? KEY_RSA1024 : KEY_K256;
+	return n < 72 ? KEY_P256 : n < 79 ? KEY_RSA2048 : n < 82 ? KEY_PSS
+		: n < 87 ? KEY_ED25519 : n < 89 ? KEY_ED448 : n < 93 ? KEY_P384
+		: KEY_P521;
 }
 
 static void
@@ -293,27 +295,27 @@ set_usage(Pki *pki, Member *member, Plan *plan)
 {
 	plan->eku = chance(R, 50) ? "clientAuth" : NULL;
 	plan->ku = chance(R, 40) ? "critical,digitalSignature" : NULL;
-	if (chance(R, 15))
+	if (fault(R, 15))
 		plan->eku = PICK(R, "serverAuth", "serverAuth", "serverAuth,clientAuth",
 						 "anyExtendedKeyUsage", "clientAuth,anyExtendedKeyUsage",
 						 "emailProtection", "codeSigning,1.3.6.1.4.1.99999.2",
 						 "critical,clientAuth");
-	if (chance(R, 12))
+	if (fault(R, 12))
 		plan->ku = PICK(R, "keyAgreement", "keyEncipherment", "nonRepudiation",
 						"digitalSignature,keyEncipherment", "critical,dataEncipherment",
 						"digitalSignature,nonRepudiation", "keyCertSign");
-	if (chance(R, 5))
+	if (fault(R, 5))
 		plan->ns_type = PICK(R, "server", "client", "client,server", "email");
 	plan->constraints = chance(R, 60) ? "CA:FALSE" : chance(R, 95) ? NULL : "CA:TRUE";
 	if (chance(R, 30))
 		plan->san = PICK(R, "DNS:db.example.com", "DNS:db.example.org", "email:dba@example.com",
 						 "URI:spiffe://example.com/alice", "IP:10.1.2.3", "email:dba@example.org");
-	if (chance(R, 1))
+	if (fault(R, 1))
 	{
 		plan->unknown_critical = true;
 		note(member, ", unknown critical extension");
 	}
-	if (chance(R, 2))
+	if (fault(R, 2))
 	{
 		plan->version1 = true;
 		note(member, ", version 1");
@@ -381,9 +383,20 @@ trust_with_issuers(Pki *pki, int ca)
 static void
 make_trusted(Pki *pki)
 {
-	int			mode = random_below(R, 100);
+	int			mode = random_below(R, 93);
 
-	if (mode < 48)
+	if (fault(R, 4))
+	{
+		/* one CA as it is: maybe an intermediate without its root */
+		trust(pki, pki->cas[random_below(R, pki->n_cas)].cert);
+	}
+	else if (fault(R, 3))
+	{
+		trust(pki, pki->leaves[random_below(R, pki->n_leaves)].cert);
+		if (chance(R, 50))
+			trust(pki, pki->cas[0].cert);
+	}
+	else if (mode < 48)
 		trust(pki, pki->cas[0].cert);
 	else if (mode < 55)
 	{
@@ -401,22 +414,11 @@ make_trusted(Pki *pki)
 			ca = random_below(R, pki->n_cas);
 		trust_with_issuers(pki, ca);
 	}
-	else if (mode < 76)
-	{
-		/* one CA as it is: maybe an intermediate without its root */
-		trust(pki, pki->cas[random_below(R, pki->n_cas)].cert);
-	}
-	else if (mode < 97)
+	else
 	{
 		for (int i = 0; i < pki->n_cas; i++)
 			if (pki->cas[i].issuer < 0 && (i == 0 || chance(R, 60)))
 				trust(pki, pki->cas[i].cert);
-	}
-	else
-	{
-		trust(pki, pki->leaves[random_below(R, pki->n_leaves)].cert);
-		if (chance(R, 50))
-			trust(pki, pki->cas[0].cert);
 	}
 
 	/* in any order */

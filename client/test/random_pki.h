@@ -33,6 +33,14 @@ extern void random_seed(Random *random, uint64_t seed, uint64_t number);
 extern int	random_below(Random *random, int n);
 extern bool chance(Random *random, int percent);
 
+/*
+ * The same for what goes wrong.  After random_even() every fault is as likely
+ * as the others, whatever its own weight is; random_pki.c says of these where
+ * they come from.
+ */
+extern bool fault(Random *random, int percent);
+extern void random_even(int percent);
+
 /* One of the texts, each as likely as the others. */
 #define PICK(random, ...) \
 	((const char *const[]) {__VA_ARGS__}) \
