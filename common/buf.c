@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "buf.h"
 
 /* Makes room for extra bytes and a NUL.  False, once and for all, if not. */
@@ -29,11 +31,20 @@ reserve(PgcertBuf *buf, size_t extra)
 	want = buf->size < 64 ? 64 : buf->size;
 	while (want <= buf->len + extra)
 		want *= 2;
-	data = realloc(buf->data, want);
+
+	/* not realloc(): the text may hold a password, which must not stay */
+	data = malloc(want);
 	if (data == NULL)
 	{
 		buf->failed = true;
 		return false;
+	}
+	data[0] = '\0';
+	if (buf->data != NULL)
+	{
+		memcpy(data, buf->data, buf->len + 1);
+		OPENSSL_cleanse(buf->data, buf->len);
+		free(buf->data);
 	}
 	buf->data = data;
 	buf->size = want;
@@ -218,6 +229,8 @@ pgcert_buf_take(PgcertBuf *buf)
 void
 pgcert_buf_free(PgcertBuf *buf)
 {
+	if (buf->data != NULL)
+		OPENSSL_cleanse(buf->data, buf->len);
 	free(buf->data);
 	buf->data = NULL;
 	buf->len = 0;
