@@ -101,6 +101,20 @@ subtest 'all three in any order' => sub {
 	}
 };
 
+# Whoever is last in the list is called first: hence the advice of the manual.
+subtest 'one that passes nothing on' => sub {
+	my $before = $neighbour{before};
+
+	preload($before->library . ', pg_cert_policy');
+	$before->tell('swallow');
+	like($srv->login(user => 'alice', cert => $cert{bob})->{log}, $rejected, 'in the list before us it can do nothing');
+	preload('pg_cert_policy, ' . $before->library);
+	my $got = $srv->login(user => 'alice', cert => $cert{bob});
+	is($got->{status}, 0, 'after us it does what it should not');
+	like($got->{log}, qr/neighbour before: role "alice", status 0/, 'as the log can tell');
+	$before->tell_no_more('swallow');
+};
+
 subtest 'auth_delay' => sub {
 	plan skip_all => 'contrib is not there'
 	  unless $srv->sql(q{select count(*) from pg_config where name = 'PKGLIBDIR' and pg_stat_file(setting || '/auth_delay.so', true) is not null});

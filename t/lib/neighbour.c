@@ -4,9 +4,10 @@
  *
  * It says who logs in and what it was told of it.  In the folder that
  * NEIGHBOUR_DIR names, a file "hold" lets it wait, in a login that has come so
- * far, until the file is gone; and with a file "refuse" it turns the login
- * away.  NAME is its name, by which two of them are told apart: the files are
- * "hold-NAME" and "refuse-NAME".
+ * far, until the file is gone; with a file "refuse" it turns the login away;
+ * and with "swallow" it does not pass the call on, as it should.  NAME is its
+ * name, by which two of them are told apart: the files are "hold-NAME" and so
+ * on.
  */
 #include "postgres.h"
 
@@ -35,7 +36,7 @@ is_told_to(const char *what)
 static void
 client_authentication(Port *port, int status)
 {
-	if (previous)
+	if (previous && !is_told_to("swallow"))
 		previous(port, status);
 	ereport(LOG,
 			(errmsg("neighbour %s: role \"%s\", status %d",
