@@ -31,7 +31,7 @@ PG_CONFIG ?= pg_config
 IN_CLIENT = -C client PG_CONFIG='$(PG_CONFIG)'
 
 # These set up their own needs, PostgreSQL's included.
-SCRIPTED = bench check-tree demo test dist deb
+SCRIPTED = bench check-tree demo test sanitize dist deb
 ifneq ($(filter $(SCRIPTED),$(MAKECMDGOALS)),)
 
 .PHONY: $(SCRIPTED)
@@ -43,6 +43,8 @@ test:
 	@.ci/setup.sh && { .ci/setup.sh --wishes || true; } && .ci/test.sh
 check-tree:
 	@.ci/setup.sh && { .ci/setup.sh --wishes || true; } && .ci/check.sh
+sanitize:
+	@.ci/setup.sh && { .ci/setup.sh --wishes || true; } && .ci/sanitize.sh $(PARTS)
 dist:
 	@.ci/dist.sh
 deb:

@@ -64,6 +64,14 @@ main()
 			client_tests BUILD=build-sanitized "SANITIZE=$sanitizers" || true
 	fi
 
+	if [ -z "$leg" ]; then
+		if clang=$(find_clang) && fuzzes "$clang"; then
+			stage check "fuzzing, 3 s each" 900 fuzz_shortly "$clang" || true
+		else
+			skip "fuzzing: there is no clang with libFuzzer"
+		fi
+	fi
+
 	if stage check "install" 300 build install "DESTDIR=$sandbox/stage"; then
 		export PG_CERT_POLICY_STAGE=$sandbox/stage
 		stage tests "pg_regress" 600 regress || show_regress
@@ -122,6 +130,19 @@ build_with()
 		quiet_make -C "$sandbox/other" clean "CC=$1" &&
 		quiet_make -C "$sandbox/other" -j "$jobs" "CC=$1" \
 			"WARNINGS=$strict" "COPT=$strict $(for_server) $other" all
+}
+
+# Each target, from its seeds: that they are there, and hold at least that long.
+fuzz_shortly()
+{
+	quiet_make -j "$jobs" fuzz "FUZZ_CC=$1" SECONDS=3 "JOBS=$jobs"
+}
+
+fuzzes()
+{
+	echo 'int LLVMFuzzerTestOneInput(void);
+		int LLVMFuzzerTestOneInput(void) { return 0; }' |
+		"$1" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null
 }
 
 common_tests()

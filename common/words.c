@@ -50,10 +50,10 @@ add_pattern(PgcertBuf *buf, const PgcertValue *value, const char *role)
 
 		if (percent == NULL || role == NULL)
 		{
-			pgcert_buf_text(buf, s);
+			pgcert_buf_escaped(buf, s, strlen(s));
 			break;
 		}
-		pgcert_buf_bytes(buf, s, (size_t) (percent - s));
+		pgcert_buf_escaped(buf, s, (size_t) (percent - s));
 		pgcert_buf_escaped(buf, role, strlen(role));
 		s = percent + strlen("%role");
 	}
@@ -88,10 +88,10 @@ pgcert_words_required(const PgcertClause *clause, const char *role)
 				if (value->n_pieces > 0)
 					add_pattern(&buf, value, role);
 				else
-					pgcert_buf_printf(&buf, "\"%s\"", value->text);
+					add_quoted(&buf, value->text, strlen(value->text));
 				break;
 			default:
-				pgcert_buf_printf(&buf, "\"%s\"", value->text);
+				add_quoted(&buf, value->text, strlen(value->text));
 				break;
 		}
 	}

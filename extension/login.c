@@ -12,10 +12,12 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "libpq/auth.h"
 #include "libpq/hba.h"
+#include "miscadmin.h"
 
 #include "pgcp.h"
 #include "watch.h"
@@ -27,6 +29,11 @@ static ClientAuthentication_hook_type prev_client_authentication = NULL;
  * that port->hba points to is freed when the login is through.
  */
 static bool authenticated_by_peer = false;
+
+/* Who was judged, until the login is through. */
+static bool names_to_confirm = false;
+static Oid	judged_role;
+static Oid	judged_database;
 
 static void
 add_line(StringInfo lines, const char *line)
@@ -149,12 +156,44 @@ warn_of_expiry(Port *port, const PgcpRole *role)
 	pgcp_warn_client("your client certificate expires soon", words);
 }
 
+/*
+ * The server looks up role and database by their names once more, after us,
+ * and what it finds may be others by now: a rename came in between.  This is
+ * called when the login's transaction ends, which is before the client can do
+ * anything.
+ */
+static void
+confirm_names(XactEvent event, void *arg)
+{
+	bool		enforced;
+
+	if (event != XACT_EVENT_PRE_COMMIT || !names_to_confirm)
+		return;
+	names_to_confirm = false;
+	if (pgcp_setting_enforce() == PGCP_ENFORCE_OFF ||
+		(judged_role == GetAuthenticatedUserId() &&
+		 judged_database == MyDatabaseId))
+		return;
+	enforced = pgcp_setting_enforce() == PGCP_ENFORCE_ON;
+	ereport(enforced ? FATAL : LOG,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg(enforced ?
+					"certificate policy rejects login as role \"%s\"" :
+					"certificate policy would reject login as role \"%s\"",
+					MyProcPort->user_name),
+			 errdetail_log("The role or the database that its name stands for has changed since its policies were judged.")));
+}
+
 static void
 check_login(Port *port)
 {
 	PgcpConnection connection = connection_of(port);
 	PgcpRole	role;
 	Oid			database_oid = InvalidOid;
+
+	judged_role = InvalidOid;
+	judged_database = InvalidOid;
+	names_to_confirm = true;
 
 	/*
 	 * A role that does not exist is turned away later, in the words that any
@@ -166,6 +205,8 @@ check_login(Port *port)
 	/* physical replication has no database */
 	if (port->database_name != NULL && port->database_name[0] != '\0')
 		database_oid = pgcp_database_by_name(port->database_name);
+	judged_role = role.oid;
+	judged_database = database_oid;
 
 	/*
 	 * Before any policy is read: whoever changes one and then judges all
@@ -204,6 +245,7 @@ pgcp_login_install(void)
 {
 	prev_client_authentication = ClientAuthentication_hook;
 	ClientAuthentication_hook = client_authentication;
+	RegisterXactCallback(confirm_names, NULL);
 }
 
 /*

@@ -11,8 +11,13 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "mb/pg_wchar.h"
+#include "storage/sinval.h"
+#include "utils/inval.h"
 
 #include "pgcp.h"
+
+/* Each reading takes microseconds, so this many are never in vain. */
+#define MAX_READINGS 100
 
 /*
  * Parses a policy as that of a role, group, database or of default_policy.
@@ -129,14 +134,8 @@ role_name(Oid oid)
 	return psprintf("%u", oid);
 }
 
-/*
- * The policies that apply to a login of this role into this database
- * (InvalidOid for physical replication, which has none).  With a trial, as if
- * that label were stored.
- */
-PgcpPolicySet *
-pgcp_policies_for(const PgcpRole *role, Oid database_oid,
-				  const PgcpTrial *trial)
+static PgcpPolicySet *
+read_policies(const PgcpRole *role, Oid database_oid, const PgcpTrial *trial)
 {
 	PgcpPolicySet *set = palloc0(sizeof(PgcpPolicySet));
 	PgcpLabel  *label;
@@ -208,6 +207,39 @@ pgcp_policies_for(const PgcpRole *role, Oid database_oid,
 		}
 	}
 	return set;
+}
+
+/*
+ * The policies that apply to a login of this role into this database
+ * (InvalidOid for physical replication, which has none).  With a trial, as if
+ * that label were stored.
+ *
+ * They are all read as of one moment: half of what was before a change and
+ * half of what came after may let in whom neither would.  Everything here is
+ * read with the catalog snapshot, which stays the same until a message of a
+ * change comes in; so if one did, all is read again.
+ */
+PgcpPolicySet *
+pgcp_policies_for(const PgcpRole *role, Oid database_oid,
+				  const PgcpTrial *trial)
+{
+	AcceptInvalidationMessages();
+	for (int i = 0; i < MAX_READINGS; i++)
+	{
+		uint64		changes = SharedInvalidMessageCounter;
+		PgcpPolicySet *set = read_policies(role, database_oid, trial);
+
+		AcceptInvalidationMessages();
+		if (changes == SharedInvalidMessageCounter)
+			return set;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not read the certificate policies of role \"%s\"",
+					NameStr(role->name)),
+			 errdetail("The catalogs changed each time that they were being read."),
+			 errhint("Try again.")));
+	pg_unreachable();
 }
 
 /* Whose policy: role "x", group "g", database "d", default_policy. */

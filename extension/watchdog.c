@@ -26,8 +26,8 @@
 
 #include "watch.h"
 
-/* Clocks get set: look at least this often. */
-#define MAX_SLEEP 3600
+/* Clocks get set, and machines sleep: look at least this often. */
+#define MAX_SLEEP 60
 
 /* How soon to look again after an error. */
 #define SECONDS_TO_RETRY 60
@@ -97,8 +97,11 @@ pgcp_watchdog_main(Datum arg)
 		int64		now = (int64) time(NULL);
 		int64		interval = pgcp_setting_recheck_interval();
 		int64		next_at = now + MAX_SLEEP;
-		bool		recheck = interval > 0 && now >= recheck_at;
+		bool		recheck;
 
+		/* if it is further away than that, the clock was set back */
+		recheck = interval > 0 &&
+			(now >= recheck_at || recheck_at - now > interval);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
@@ -122,7 +125,7 @@ pgcp_watchdog_main(Datum arg)
 		if (next_at > now)
 			(void) WaitLatch(MyLatch,
 							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 (long) (next_at - now) * 1000L,
+							 (long) Min(next_at - now, MAX_SLEEP) * 1000L,
 							 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}

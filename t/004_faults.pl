@@ -82,6 +82,10 @@ my $long = q{(select string_agg(md5(i::text), '') from generate_series(1, 125) i
 my @broken = (
 	[ 'an unknown clause', q{'cn=alice quantum=safe'},
 		qr/cannot be read: clause "quantum" is not recognized \(clause "quantum", position 10\)\./ ],
+	[ 'a setting of a later version', q{'retry=3 any'},
+		qr/cannot be read: clause "retry" is not recognized \(clause "retry", position 1\)\./ ],
+	[ 'an operator of a later version', q{'cn~=alice'},
+		qr/cannot be read: .* \(.*position \d+\)\./ ],
 	[ 'an empty label', q{''}, qr/cannot be read: policy is empty \(position 1\)\./ ],
 	[ 'other bytes than ASCII', q{U&'cn=alic\00e9'},
 		qr/cannot be read: policy holds a byte that is not printable ASCII: 0xc3 \(position 8\)\./ ],

@@ -305,6 +305,25 @@ main(void)
 		pgcert_verdict_free(verdict);
 		pgcert_policy_free(policy);
 	}
+
+	/* a label may have newlines, its words in a log may not */
+	{
+		static const char *const texts[] = {"cn=\"a\nb\"", "eku!=serverAuth cn=\"%role\tb\"", "dn=\"CN=a\nb\""};
+		static const char *const wanted[] = {"cn: required \"a\\0Ab\", ", "cn: required \"alice\\09b\", ", "dn: required \"CN=a\\0Ab\", "};
+
+		for (int i = 0; i < 3; i++)
+		{
+			PgcertError error;
+			PgcertPolicy *policy = pgcert_policy_parse(texts[i], &error);
+			PgcertVerdict *verdict = pgcert_judge(policy, people[ALICE], "alice", NOW);
+			char	   *reason = pgcert_verdict_reason(verdict);
+
+			ok(strncmp(reason, wanted[i], strlen(wanted[i])) == 0, "newlines in what is required: %s", reason);
+			free(reason);
+			pgcert_verdict_free(verdict);
+			pgcert_policy_free(policy);
+		}
+	}
 	for (Who who = ALICE; who < N_WHO; who++)
 		pgcert_facts_free(people[who]);
 	return done_testing();
