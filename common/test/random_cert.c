@@ -22,7 +22,7 @@
 static Key	leaf_keys[] = {
 	{"EC-P256", NULL, NULL}, {"EC-P384", NULL, NULL}, {"RSA-1024", NULL, NULL},
 	{"RSA-2048", NULL, NULL}, {"RSA-PSS-2048", NULL, NULL}, {"Ed25519", NULL, NULL},
-	{"Ed448", NULL, NULL},
+	{"Ed448", NULL, NULL}, {"X25519", NULL, NULL},
 };
 static Key	ca_keys[] = {
 	{"EC-P256", NULL, "SHA256"}, {"EC-P256", NULL, "SHA256"}, {"EC-P384", NULL, "SHA384"},
@@ -38,6 +38,7 @@ make_key(Key *key)
 	int			type = ec ? EVP_PKEY_EC :
 		strncmp(key->name, "RSA-PSS", 7) == 0 ? EVP_PKEY_RSA_PSS :
 		rsa ? EVP_PKEY_RSA :
+		strcmp(key->name, "X25519") == 0 ? EVP_PKEY_X25519 :
 		strcmp(key->name, "Ed448") == 0 ? EVP_PKEY_ED448 : EVP_PKEY_ED25519;
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(type, NULL);
 

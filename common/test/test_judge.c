@@ -305,6 +305,23 @@ main(void)
 		pgcert_verdict_free(verdict);
 		pgcert_policy_free(policy);
 	}
+
+	/* a certificate that came without TLS proves nothing */
+	{
+		PgcertError error;
+		const char *texts[] = {"any", "cn=alice"};
+
+		people[ALICE]->link = PGCERT_LINK_PLAIN;
+		for (size_t i = 0; i < 2; i++)
+		{
+			PgcertPolicy *policy = pgcert_policy_parse(texts[i], &error);
+			PgcertVerdict *verdict = pgcert_judge(policy, people[ALICE], "alice", NOW);
+
+			ok(verdict->truth == PGCERT_FALSE, "%s: a certificate without TLS is none", texts[i]);
+			pgcert_verdict_free(verdict);
+			pgcert_policy_free(policy);
+		}
+	}
 	for (Who who = ALICE; who < N_WHO; who++)
 		pgcert_facts_free(people[who]);
 	return done_testing();
