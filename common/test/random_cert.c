@@ -274,12 +274,20 @@ set_serial(Made *made)
 static void
 finish(Made *made)
 {
-	const EVP_MD *md = made->signer->digest ? EVP_get_digestbyname(made->signer->digest) : NULL;
+	static const char *const digests[] = {"SHA1", "SHA256", "SHA384"};
+	const EVP_MD *md = NULL;
 	unsigned char *der = NULL;
 	const unsigned char *p;
 	int			len;
 
 	made->digest = made->signer->digest ? made->signer->digest : made->signer->name;
+	if (made->signer->digest != NULL)
+	{
+		/* a CA need not sign all with the same */
+		if (pick(4) == 0)
+			made->digest = PICK(digests);
+		md = EVP_get_digestbyname(made->digest);
+	}
 	must(X509_sign(made->cert, made->signer->key, md) > 0);
 	len = i2d_X509(made->cert, &der);
 	p = der;

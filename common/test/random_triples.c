@@ -1,7 +1,7 @@
 /*
  * random_triples.c
  *		Random certificates, connections and policies, and what common/ says of
- *		them, for another judge to disagree with (t/220_second_judge.pl).
+ *		them, for another judge to disagree with (t/223_second_judge.pl).
  *
  *	run_random_triples SEED FIRST N
  *

@@ -357,7 +357,11 @@ sub attribute_value
 
 		# long forms are not written by those who make the tests
 		no_policy('DER') if !defined $size || $size > 127 || $size != @value;
-		return ($tag, pack 'C*', @value);
+
+		# what X.520 lets stand in a name
+		my $bytes = pack 'C*', @value;
+		no_policy('no string') if $tag == 26 || !defined characters($tag, $bytes);
+		return ($tag, $bytes);
 	}
 	while ($$text =~ /^[^,+";<>]/)
 	{

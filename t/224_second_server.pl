@@ -5,7 +5,7 @@
 # documentation's words alone; they must agree on who is let in, and on whose
 # policies object.
 #
-#	WORLDS=200 prove -v t/221_second_server.pl		more of them
+#	WORLDS=200 prove -v t/224_second_server.pl		more of them
 #	WORLDS_SEED=7 ...								others
 use strict;
 use warnings;

@@ -5,7 +5,7 @@
 # knows of them what was put in (common/test/random_triples.c).  Not pg_regress: it
 # needs no server.
 #
-#	TRIPLES=100000 prove -v t/220_second_judge.pl		more of them
+#	TRIPLES=100000 prove -v t/223_second_judge.pl		more of them
 #	TRIPLES_SEED=7 ...									others
 #	TRIPLES_FIRST=42 TRIPLES=1 TRIPLES_SEED=7 ...		one of them, told at length
 #	TRIPLES_BUILD=/folder ...							with what was built there
@@ -209,7 +209,7 @@ sub tell_all
 	diag("policy: $text");
 	diag("second judge: $mine->{parsed}, rows ", join('; ', @{ $mine->{rows} }), ', verdict ', $mine->{verdict} // 'none');
 	diag("  $_") foreach @$lines;
-	diag("alone: TRIPLES_SEED=$seed TRIPLES_FIRST=$number TRIPLES=1 prove -v t/220_second_judge.pl");
+	diag("alone: TRIPLES_SEED=$seed TRIPLES_FIRST=$number TRIPLES=1 prove -v t/223_second_judge.pl");
 	return;
 }
 
