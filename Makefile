@@ -3,6 +3,8 @@
 #
 #   make demo, make test     set up what is missing, then show it, prove it
 #   make check-tree          house-keeping: what needs no build
+#   make mutate              break it in many places: a test has to fail;
+#                            ONLY=pattern for some of them
 #   make, make install       both halves, for the server of PG_CONFIG;
 #                            with_client=no leaves the client half out
 #   make installcheck        the tests, against what is installed
@@ -31,7 +33,7 @@ PG_CONFIG ?= pg_config
 IN_CLIENT = -C client PG_CONFIG='$(PG_CONFIG)'
 
 # These set up their own needs, PostgreSQL's included.
-SCRIPTED = bench check-tree demo test sanitize dist deb
+SCRIPTED = bench check-tree demo mutate test sanitize dist deb
 ifneq ($(filter $(SCRIPTED),$(MAKECMDGOALS)),)
 
 .PHONY: $(SCRIPTED)
@@ -39,6 +41,8 @@ bench:
 	@.ci/setup.sh && bench/run.sh
 demo:
 	@.ci/setup.sh && examples/demo.sh
+mutate:
+	@.ci/setup.sh && ONLY='$(ONLY)' .ci/mutate.sh
 test:
 	@.ci/setup.sh && { .ci/setup.sh --wishes || true; } && .ci/test.sh
 check-tree:

@@ -130,6 +130,57 @@ pgcert_signature_security_bits(X509 *cert)
 	return bits;
 }
 
+/* Is one of its characters a NUL?  Of bits and numbers there are none. */
+static bool
+has_nul(const ASN1_STRING *value)
+{
+	const unsigned char *bytes = ASN1_STRING_get0_data(value);
+	int			len = ASN1_STRING_length(value);
+	int			width = 1;
+
+	switch (ASN1_STRING_type(value))
+	{
+		case V_ASN1_UNIVERSALSTRING:
+			width = 4;
+			break;
+		case V_ASN1_BMPSTRING:
+			width = 2;
+			break;
+		case V_ASN1_UTF8STRING:
+		case V_ASN1_PRINTABLESTRING:
+		case V_ASN1_T61STRING:
+		case V_ASN1_IA5STRING:
+		case V_ASN1_VISIBLESTRING:
+		case V_ASN1_NUMERICSTRING:
+			break;
+		default:
+			return false;
+	}
+	for (int i = 0; i + width <= len; i += width)
+	{
+		if (memcmp(bytes + i, "\0\0\0", (size_t) width) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A name without any attribute names nobody (RFC 5280, 4.1.2.6), and one with
+ * an embedded NUL is not what it looks like.
+ */
+static PgcertState
+name_state(const X509_NAME *name)
+{
+	int			n = X509_NAME_entry_count(name);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (has_nul(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i))))
+			return PGCERT_MALFORMED;
+	}
+	return n == 0 ? PGCERT_ABSENT : PGCERT_PRESENT;
+}
+
 /* The subject's only common name, in UTF-8. */
 static bool
 read_cn(PgcertFacts *facts, X509_NAME *subject)
@@ -262,6 +313,8 @@ pgcert_facts_set_certificate(PgcertFacts *facts, X509 *leaf,
 	facts->issuer = X509_NAME_dup(X509_get_issuer_name(leaf));
 	if (facts->subject == NULL || facts->issuer == NULL)
 		return false;
+	facts->subject_state = name_state(facts->subject);
+	facts->issuer_state = name_state(facts->issuer);
 	if (!read_cn(facts, facts->subject) ||
 		!read_serial(facts, leaf) ||
 		!pgcert_facts_read_sans(facts, leaf) ||

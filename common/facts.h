@@ -68,7 +68,9 @@ typedef struct PgcertFacts
 	/* the leaf; nothing below counts unless has_certificate */
 	bool		has_certificate;
 	X509_NAME  *subject;
+	PgcertState subject_state;	/* empty: absent */
 	X509_NAME  *issuer;
+	PgcertState issuer_state;
 	PgcertState cn_state;
 	char	   *cn;				/* UTF-8 */
 	size_t		cn_len;

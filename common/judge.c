@@ -28,12 +28,11 @@ match_if(bool matches)
 	return matches ? PGCERT_MATCH_YES : PGCERT_MATCH_NO;
 }
 
-/* A name without any attribute names nobody (RFC 5280, 4.1.2.6). */
 static PgcertMatch
-match_name(const PgcertValue *value, const X509_NAME *name)
+match_name(const PgcertValue *value, PgcertState state, const X509_NAME *name)
 {
-	if (X509_NAME_entry_count(name) == 0)
-		return PGCERT_MATCH_NOT_THERE;
+	if (state != PGCERT_PRESENT)
+		return match_state(state);
 	return match_if(pgcert_name_equal(name, value->name));
 }
 
@@ -140,9 +139,9 @@ match_value(const PgcertClause *clause, const PgcertValue *value,
 				return match_state(facts->cn_state);
 			return pgcert_pattern_match(value, role, facts->cn, facts->cn_len, false);
 		case PGCERT_CLAUSE_DN:
-			return match_name(value, facts->subject);
+			return match_name(value, facts->subject_state, facts->subject);
 		case PGCERT_CLAUSE_ISSUER:
-			return match_name(value, facts->issuer);
+			return match_name(value, facts->issuer_state, facts->issuer);
 		case PGCERT_CLAUSE_SAN:
 			return match_san(value, facts, role);
 		case PGCERT_CLAUSE_CA:

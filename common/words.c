@@ -132,13 +132,6 @@ add_name(PgcertBuf *buf, const X509_NAME *name)
 	free(text);
 }
 
-/* An empty name is none. */
-static PgcertState
-name_state(const X509_NAME *name)
-{
-	return X509_NAME_entry_count(name) == 0 ? PGCERT_ABSENT : PGCERT_PRESENT;
-}
-
 static void
 add_sans(PgcertBuf *buf, const PgcertFacts *facts)
 {
@@ -246,12 +239,12 @@ pgcert_words_found(PgcertClauseKind kind, const PgcertFacts *facts, int64_t now)
 				add_quoted(&buf, facts->cn, facts->cn_len);
 			break;
 		case PGCERT_CLAUSE_DN:
-			state = name_state(facts->subject);
+			state = facts->subject_state;
 			if (state == PGCERT_PRESENT)
 				add_name(&buf, facts->subject);
 			break;
 		case PGCERT_CLAUSE_ISSUER:
-			state = name_state(facts->issuer);
+			state = facts->issuer_state;
 			if (state == PGCERT_PRESENT)
 				add_name(&buf, facts->issuer);
 			break;

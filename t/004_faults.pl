@@ -125,6 +125,18 @@ foreach my $case (@broken)
 	};
 }
 
+# One label of each provider can be on an object.
+subtest 'a label of another provider' => sub {
+	$srv->sql(<<'SQL');
+set allow_system_table_mods = on;
+insert into pg_shseclabel (objoid, classoid, provider, label)
+values ('alice'::regrole, 'pg_authid'::regclass, 'another', 'cn=nobody');
+SQL
+	accepted('is no policy', user => 'alice');
+	is($srv->sql('select count(*) from pg_cert_policies'), '0', 'nor does the view show it');
+	$srv->sql(q{set allow_system_table_mods = on; delete from pg_shseclabel where provider = 'another'});
+};
+
 subtest 'under enforce=log a broken policy is recorded' => sub {
 	force_label('pg_authid', q{'alice'::regrole}, q{'mode=log quantum=safe'});
 	rejected('mode=log inside does not count', qr/Policy of role "alice" cannot be read: .*/);

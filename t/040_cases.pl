@@ -53,6 +53,8 @@ my %who = (
 		ext => ['certificatePolicies=2.5.29.32.0']),
 	bad_san => $pki->leaf('bad_san', @short, subject => '/CN=alice',
 		ext => ['subjectAltName=DER:3011820A6F6B2E6578616D706C658203610062']),
+	empty_san => $pki->leaf('empty_san', @short, subject => '/CN=alice',
+		ext => ['subjectAltName=DER:300E820A6F6B2E6578616D706C658200']),
 	bad_eku => $pki->leaf('bad_eku', @short, subject => '/CN=alice',
 		ext => ['extendedKeyUsage=DER:3003020101FF']),
 	# the second is written as another extension and given its OID afterwards

@@ -25,6 +25,7 @@ typedef enum Who
 	STARS,						/* odd characters in the CN */
 	ODD_EKU,					/* any, and one of nobody's */
 	BAD_SAN,					/* a NUL in a DNS name */
+	EMPTY_SAN,					/* a DNS name of no characters */
 	BAD_EKU,					/* does not decode */
 	TWICE_EKU,					/* the extension is there twice */
 	WEAK,						/* RSA 1024 */
@@ -62,6 +63,10 @@ static const TestCert wanted[] = {
 			/* DNS:ok.example, DNS:a NUL b */
 			{NID_subject_alt_name, "DER:3011820A6F6B2E6578616D706C658203610062"}},
 		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	[EMPTY_SAN] = {.subject = "CN=alice", .extensions = {
+			/* DNS:ok.example, DNS: */
+			{NID_subject_alt_name, "DER:300E820A6F6B2E6578616D706C658200"}},
+		.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[BAD_EKU] = {.subject = "CN=alice", .extensions = {{NID_ext_key_usage, "DER:3003020101FF"}},
 		.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[TWICE_EKU] = {.subject = "CN=alice", .extensions = {{NID_ext_key_usage, "clientAuth"},
@@ -81,7 +86,8 @@ static const char *const who_words[N_WHO] = {
 	[ALICE] = "alice", [ALICE_TWO] = "alice_two", [FORGED] = "forged",
 	[BARE] = "bare", [TWO_CNS] = "two_cns", [NUL_CN] = "nul_cn",
 	[BMP_CN] = "bmp_cn", [STARS] = "stars", [ODD_EKU] = "odd_eku",
-	[BAD_SAN] = "bad_san", [BAD_EKU] = "bad_eku", [TWICE_EKU] = "twice_eku",
+	[BAD_SAN] = "bad_san", [EMPTY_SAN] = "empty_san",
+	[BAD_EKU] = "bad_eku", [TWICE_EKU] = "twice_eku",
 	[WEAK] = "weak", [UNICODE] = "unicode", [NAMELESS] = "nameless",
 	[SPOILT] = "spoilt", [ANCHOR] = "anchor", [NOBODY] = "nobody",
 	[PLAIN] = "plain", [GSS] = "gss", [LONE] = "lone",
@@ -320,6 +326,51 @@ main(void)
 
 			ok(strncmp(reason, wanted[i], strlen(wanted[i])) == 0, "newlines in what is required: %s", reason);
 			free(reason);
+			pgcert_verdict_free(verdict);
+			pgcert_policy_free(policy);
+		}
+	}
+
+	/* how the anchor signed itself does not matter, how it signs does */
+	{
+		static const TestCert old = {.subject = "CN=old", .digest = "SHA1",
+		.not_before = NOW - DAY, .not_after = NOW + DAY};
+		EVP_PKEY   *key = test_ec_key();
+		X509	   *anchor = test_make_cert(&old, key, NULL, NULL);
+		TestCert	by_sha1 = wanted[BARE];
+		PgcertError error;
+		PgcertPolicy *policy = pgcert_policy_parse("min_security_bits=112", &error);
+
+		by_sha1.digest = "SHA1";
+		for (int i = 0; i < 2; i++)
+		{
+			X509	   *leaf = test_make_cert(i == 0 ? &wanted[BARE] : &by_sha1, key, anchor, key);
+			PgcertFacts *facts = facts_of(leaf, anchor, NULL, true);
+			PgcertVerdict *verdict = pgcert_judge(policy, facts, "alice", NOW);
+
+			ok(verdict->truth == (i == 0 ? PGCERT_TRUE : PGCERT_FALSE),
+			   i == 0 ? "SHA-1 under the anchor itself does no harm" : "SHA-1 under the leaf does");
+			pgcert_verdict_free(verdict);
+			pgcert_facts_free(facts);
+			X509_free(leaf);
+		}
+		pgcert_policy_free(policy);
+		X509_free(anchor);
+		EVP_PKEY_free(key);
+	}
+
+	/* a certificate that came without TLS proves nothing */
+	{
+		PgcertError error;
+		const char *texts[] = {"any", "cn=alice"};
+
+		people[ALICE]->link = PGCERT_LINK_PLAIN;
+		for (size_t i = 0; i < 2; i++)
+		{
+			PgcertPolicy *policy = pgcert_policy_parse(texts[i], &error);
+			PgcertVerdict *verdict = pgcert_judge(policy, people[ALICE], "alice", NOW);
+
+			ok(verdict->truth == PGCERT_FALSE, "%s: a certificate without TLS is none", texts[i]);
 			pgcert_verdict_free(verdict);
 			pgcert_policy_free(policy);
 		}
