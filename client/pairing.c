@@ -303,6 +303,20 @@ add_unpaired(pgcs_bundle *bundle, PgcsFile *cert)
 	return pgcs_bundle_add_identity(bundle, identity);
 }
 
+/*
+ * A CA's certificate needs no key here, unless somebody's stands behind it; but
+ * 3 is a self-signed one of version 1, which may be anybody's.
+ */
+static bool
+needs_key(const PgcsFile *cert)
+{
+	int			kind = X509_check_ca(cert->leaf);
+
+	for (int i = 0; i < sk_X509_num(cert->extra) && kind > 0 && kind != 3; i++)
+		kind = X509_check_ca(sk_X509_value(cert->extra, i));
+	return kind <= 0 || kind == 3;
+}
+
 /* Says of a certificate that no key was found for it. */
 static void
 report_no_key(pgcs_bundle *bundle, const PgcsPool *pool, const KeyIndex *index,
@@ -329,11 +343,7 @@ report_no_key(pgcs_bundle *bundle, const PgcsPool *pool, const KeyIndex *index,
 		return;
 	}
 
-	/*
-	 * A CA's certificate needs no key here; but 3 is a self-signed one of
-	 * version 1, which may be anybody's.
-	 */
-	if (X509_check_ca(cert->leaf) > 0 && X509_check_ca(cert->leaf) != 3)
+	if (!needs_key(cert))
 		return;
 
 	/* a key of the same name that does not fit is worth a word of its own */

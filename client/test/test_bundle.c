@@ -357,6 +357,11 @@ test_pairing(void)
 			  " ! no-key alice.crt ! no-certificate bob.key");
 
 	dir = new_dir();
+	snprintf(name, sizeof(name), "%s/chain.pem", strrchr(dir, '/') + 1);
+	free(write_pem(name, NULL, NULL, &ca, &alice, (const Cert *) NULL));
+	check_dir("but not so what stands behind a CA's", dir, NULL, " ! no-key chain.pem");
+
+	dir = new_dir();
 	put(write_cert, "alice.crt", &alice);
 	put(locked_key, "alice.key", &alice);
 	check_dir("an encrypted key of the same stem", dir, NULL,
