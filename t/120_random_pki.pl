@@ -6,6 +6,16 @@
 #	CERT_SEED=7 ...									others
 #	CERT_EVEN=10 ...								every fault in 10 of 100
 #	CERT_FIRST=42 CERT_CASES=1 CERT_SEED=7 ...		one of them, told at length
+#
+# How often what is wrong is a guess at the field: see client/test/random_pki.c.
+# Measured on 15 with OpenSSL 3.0, right choices in 100, all wrong ones of names
+# alone doubtful beforehand:
+#
+#	weights				cases	names	CA file and --confirm
+#	their own, seed 11	700		95.3	100
+#	CERT_EVEN=10, 12	400		86.0	100
+#
+# So the 95 depend on the weights, and none of the rest does.
 use strict;
 use warnings;
 
@@ -136,7 +146,11 @@ is(of($_, qr/^failed/), 0, "no errors, and none without a reason ($_)")
 # A sample of few cases is off by chance: two standard deviations are allowed
 # where there are less than a thousand.
 my $goal = 0.95 * $n - ($n < 1000 ? 2 * sqrt($n * 0.95 * 0.05) : 0);
-cmp_ok(of('names', qr/^right/), '>=', $goal, 'and 95 of 100 are right');
+SKIP:
+{
+	skip 'faults as likely as others have no such goal', 1 if $ENV{CERT_EVEN};
+	cmp_ok(of('names', qr/^right/), '>=', $goal, 'and 95 of 100 are right');
+}
 is("@errors", '', 'cases that are not as they should be');
 
 rmdir $dir if !@errors;
