@@ -355,6 +355,9 @@ add_policies(pgcs_selector *sel, pgcs_request *request, const PGresult *result)
 			continue;
 		policy = pgcert_policy_parse(PQgetvalue(result, row, column), &error);
 
+		if (policy == NULL && pgcert_error_is_no_memory(&error))
+			return pgcs_fail_memory(sel);
+
 		/* the server rejects whom a policy covers that cannot be read */
 		if (policy == NULL)
 			return pgcs_fail(sel, PGCS_INVALID,

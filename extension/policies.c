@@ -92,6 +92,7 @@ pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid, char *name, char *text)
 	policy->object_oid = object_oid;
 	policy->name = name;
 	policy->text = text;
+
 	if (text == NULL)
 	{
 		policy->problem = psprintf("it is stored out of line, being far longer than %d bytes",

@@ -406,8 +406,9 @@ $got = pgcertsel(@with_password, 'perl', '-e',
 	'use POSIX; POSIX::close($_) for 3 .. 200; exit(system(@ARGV) >> 8)', 'psql', '-XAtqc', $query);
 is($got->{stdout}, "$ido/CN=client2", 'a child of a child with closed descriptors logs in')
   or diag $got->{stderr};
-$got = $srv->client([ 'sh', '-c', '"$@" & pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo $?', 'sh',
-		$pgcertsel, @with_password, 'sh', '-c', 'trap "echo caught; exit 3" TERM; sleep 10 & wait' ]);
+$got = $srv->client([ 'sh', '-c', '"$@" & pid=$!; for i in $(seq 600); do [ -e "$READY" ] && break; sleep 0.1; done; kill -TERM $pid; wait $pid; echo $?', 'sh',
+		$pgcertsel, @with_password, 'sh', '-c', 'trap "echo caught; exit 3" TERM; : >"$READY"; sleep 10 & wait' ],
+	env => { READY => $pki->dir . '/ready' });
 is($got->{stdout}, "caught\n3", 'a signal is passed on');
 $got = $srv->client([ $pgcertsel, 'exec', 'service=two', '--bundle', $bundle, '--password-file', $passwords,
 		'--', 'psql', '-XAtqc', $query ],

@@ -19,7 +19,9 @@
 
 static const volatile int64_t *shift = NULL;
 
-static void __attribute__((constructor))
+static void find_shift(void) __attribute__((constructor));
+
+static void
 find_shift(void)
 {
 	const char *path = getenv("CLOCK_SHIFT");
@@ -64,7 +66,7 @@ time(time_t *result)
 	struct timespec now;
 
 	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
-		return (time_t) -1;
+		return -1;
 	if (result != NULL)
 		*result = now.tv_sec;
 	return now.tv_sec;
