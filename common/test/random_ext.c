@@ -159,7 +159,8 @@ add_general_name(Made *made, Bytes *to, Bytes *line)
 		case 10:
 			add_plain_san(made, to, line, "IP", "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7", 16);
 			break;
-		case 11:				/* with a mask, or short, an embedded NUL, no ASCII, nothing */
+		case 11:				/* with a mask, or short, an embedded NUL, no
+								 * ASCII, nothing */
 			if (pick(3) != 0)
 				break;
 			if (pick(4) == 0)

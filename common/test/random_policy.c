@@ -115,7 +115,7 @@ put_attribute_value(Bytes *text, const Attribute *attribute)
 		else if (c == '"')
 			put(text, "\\\"\"");
 		else if (c == ' ' && pick(3) == 0)
-			put(text, "  ");		/* the number of blanks does not matter */
+			put(text, "  ");	/* the number of blanks does not matter */
 		else if (c >= 'a' && c <= 'z' && pick(8) == 0)
 			add_text(text, "%c", c - 'a' + 'A');
 		else

@@ -70,6 +70,7 @@ static const struct
 	{"CN=#0000", NULL, 4, "value after \"#\" is not the hex of a DER string"},
 	{"CN=#020101", NULL, 4, "value after \"#\" is not the hex of a DER string"},
 	{"CN=#1e0161", NULL, 4, "value after \"#\" is not the hex of a DER string"},
+	{"CN=#0c016162", NULL, 4, "value after \"#\" is not the hex of a DER string"},
 	{"CN=#0c0161zz", NULL, 11, "name has a stray character after a value"},
 };
 

@@ -142,6 +142,7 @@ static const struct
 	{"key_type=rsa", 10, "key_type", "key type \"rsa\" is not recognized"},
 	{"min_security_bits=0", 19, "min_security_bits", "\"0\" is not a number from 1 to 512"},
 	{"min_security_bits=513", 19, "min_security_bits", "\"513\" is not a number from 1 to 512"},
+	{"min_security_bits=112x", 19, "min_security_bits", "\"112x\" is not a number from 1 to 512"},
 	{"min_security_bits=99999999999999999999", 19, "min_security_bits", "\"99999999999999999999\" is not a number from 1 to 512"},
 	{"min_security_bits!=112", 18, "min_security_bits", "clause takes = only"},
 	{"min_security_bits=112,128", 22, "min_security_bits", "more than one value is given"},
