@@ -147,6 +147,7 @@ static const struct
 	{"min_security_bits!=112", 18, "min_security_bits", "clause takes = only"},
 	{"min_security_bits=112,128", 22, "min_security_bits", "more than one value is given"},
 	{"max_lifetime=0d", 14, "max_lifetime", "\"0d\" is not a duration"},
+	{"max_lifetime=1dx", 14, "max_lifetime", "\"1dx\" is not a duration"},
 	{"max_lifetime=1w", 14, "max_lifetime", "\"1w\" is not a duration"},
 	{"max_lifetime=1.5d", 14, "max_lifetime", "\"1.5d\" is not a duration"},
 	{"max_lifetime=-1d", 14, "max_lifetime", "\"-1d\" is not a duration"},
