@@ -60,8 +60,7 @@ fail(const char *what)
 	exit(1);
 }
 
-static char *
-printed(const char *format,...) __attribute__((format(printf, 1, 2)));
+static char *printed(const char *format,...) __attribute__((format(printf, 1, 2)));
 
 static char *
 printed(const char *format,...)
@@ -289,6 +288,11 @@ measure_cold(const char *program, const char *self, int size, bool encrypted, in
 	char	   *dir = printed("%s/%d", base, size);
 	char	   *names = printed("%s/names", base);
 	char	   *passwords = printed("%s/%d.passwords", base, size);
+	const char *choosing[] = {
+		program, "select", NULL, "--bundle", dir, "--names-file", names,
+		"--password-file", passwords, "--show-password", NULL
+	};
+	const char *reading[] = {self, "--read-every", dir, NULL};
 
 	/* the first of each warms up, and does not count */
 	for (int r = -1; r < runs; r++)
@@ -305,15 +309,12 @@ measure_cold(const char *program, const char *self, int size, bool encrypted, in
 		fprintf(file, "CN=issuing CA %d,O=IDO,C=CA\n", role % ISSUERS);
 		close_file(file);
 		conninfo = printed("host=localhost sslmode=require user='role %d'", role);
+		choosing[2] = conninfo;
 		for (int turn = 0; turn < 2; turn++)
 		{
 			bool		is_ours = (turn + r) % 2 != 0;
 
-			times[is_ours] = run_process(is_ours
-										 ? (const char *[]) {program, "select", conninfo, "--bundle", dir,
-										 "--names-file", names, "--password-file", passwords,
-										 "--show-password", NULL}
-										 : (const char *[]) {self, "--read-every", dir, NULL});
+			times[is_ours] = run_process(is_ours ? choosing : reading);
 		}
 		if (r >= 0)
 			measure_print(encrypted ? "5-encrypted" : "5", "choosing from a directory",

@@ -15,8 +15,9 @@ typedef struct Work
 {
 	void		(*run) (void *context);
 	void	   *context;
-	int			times;			/* runs in one measurement, which is divided by
-								 * them; for what is too short for the clock */
+	int			times;			/* runs in one measurement, which is divided
+								 * by them; for what is too short for the
+								 * clock */
 } Work;
 
 extern int64_t measure_now(void);

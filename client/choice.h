@@ -30,8 +30,8 @@ struct pgcs_candidate
 	pgcs_verdict *host_verdicts;
 	size_t		n_hosts;
 	bool		confirmed;		/* a handshake proved it */
-	bool		presumed;		/* unusable by what holds for most servers,
-								 * so that a handshake may prove otherwise */
+	bool		presumed;		/* unusable by what holds for most servers, so
+								 * that a handshake may prove otherwise */
 
 	/* what ranking looks at */
 	bool		cn_is_role;

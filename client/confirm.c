@@ -92,8 +92,8 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 
 			/*
 			 * Before the server has asked, a failure says nothing about the
-			 * certificate, unless libpq could not load it: then no SSL
-			 * object came about although the server was reached.
+			 * certificate, unless libpq could not load it: then no SSL object
+			 * came about although the server was reached.
 			 */
 			proof = pgcs_handshake_was_refused(&handshake) ? REJECTED : NO_ANSWER;
 			*words = handshake.error;

@@ -280,7 +280,7 @@ pgcs_judge_candidate(const PgcsJudging *judging, const pgcs_identity *identity)
 {
 	const pgcs_request *request = judging->request;
 	pgcs_candidate *candidate = calloc(1, sizeof(*candidate));
-	PgcsCase		c = {.judging = judging, .candidate = candidate};
+	PgcsCase	c = {.judging = judging, .candidate = candidate};
 	PgcertBuf	prefix = PGCERT_BUF_INIT;
 	char	   *prefix_text = NULL;
 

@@ -204,9 +204,9 @@ pgcs_file_read(const char *path, bool explicit_source)
 		return file;
 
 	/*
-	 * PEM_read_bio() fails without a word where a block is empty or a line too
-	 * long, and in some places where memory is out: only the latter may be
-	 * over when it is tried again.
+	 * PEM_read_bio() fails without a word where a block is empty or a line
+	 * too long, and in some places where memory is out: only the latter may
+	 * be over when it is tried again.
 	 */
 	if (!survey_blocks(file, &n_certs, &n_blocks))
 		(void) survey_blocks(file, &n_certs, &n_blocks);

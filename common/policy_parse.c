@@ -25,7 +25,7 @@ parse_values(PgcertParser *parser, const PgcertClauseSpec *spec, PgcertClause *c
 {
 	for (;;)
 	{
-		PgcertToken		token = parser->token;
+		PgcertToken token = parser->token;
 		PgcertValue *grown;
 		PgcertValue *value;
 		size_t		len;
@@ -63,7 +63,7 @@ parse_values(PgcertParser *parser, const PgcertClauseSpec *spec, PgcertClause *c
 		if (!spec->read(value, len, parser->error))
 		{
 			parser->error->position = pgcert_token_position(parser, &token,
-														parser->error->position);
+															parser->error->position);
 			return false;
 		}
 		if (!pgcert_token_advance(parser))
@@ -402,7 +402,7 @@ check_text(const char *text, PgcertError *error)
 PgcertPolicy *
 pgcert_policy_parse(const char *text, PgcertError *error)
 {
-	PgcertParser		parser = {.text = text, .error = error};
+	PgcertParser parser = {.text = text, .error = error};
 	PgcertPolicy *policy;
 
 	memset(error, 0, sizeof(*error));

@@ -32,7 +32,7 @@ static const Purpose purposes[] = {
 	{"ipsecTunnel", "1.3.6.1.5.5.7.3.6"},
 	{"ipsecUser", "1.3.6.1.5.5.7.3.7"},
 	{"DVCS", "1.3.6.1.5.5.7.3.10"},
-	{"ipsecIKE", "1.3.6.1.5.5.7.3.17"},	/* RFC 4945 */
+	{"ipsecIKE", "1.3.6.1.5.5.7.3.17"}, /* RFC 4945 */
 	{"secureShellClient", "1.3.6.1.5.5.7.3.21"},	/* RFC 6187 */
 	{"secureShellServer", "1.3.6.1.5.5.7.3.22"},
 	{"pkInitClientAuth", "1.3.6.1.5.2.3.4"},	/* RFC 4556 */

@@ -117,9 +117,11 @@ typedef enum PgcpPolicyKind
 typedef struct PgcpPolicy
 {
 	PgcpPolicyKind kind;
-	char	   *name;			/* of role, group or database; NULL for DEFAULT */
+	char	   *name;			/* of role, group or database; NULL for
+								 * DEFAULT */
 	Oid			object_oid;		/* InvalidOid for DEFAULT */
-	List	   *through;		/* of a group: names, the role's own group first */
+	List	   *through;		/* of a group: names, the role's own group
+								 * first */
 	char	   *text;			/* NULL if it cannot even be fetched */
 	PgcertPolicy *parsed;		/* NULL if it cannot be read */
 	char	   *problem;		/* why not, else NULL */
@@ -150,6 +152,7 @@ extern PgcpPolicy *pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid,
 extern PgcpPolicySet *pgcp_policies_for(const PgcpRole *role,
 										Oid database_oid,
 										const PgcpTrial *trial);
+
 /* How a connection came in, apart from its certificate. */
 typedef struct PgcpConnection
 {

@@ -46,6 +46,7 @@ static const struct
 	int			openssl;
 	int			setting;
 }			tls_versions[] =
+
 {
 	{"1.0", TLS1_VERSION, PG_TLS1_VERSION},
 	{"1.1", TLS1_1_VERSION, PG_TLS1_1_VERSION},

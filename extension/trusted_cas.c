@@ -373,7 +373,7 @@ pgcp_ca_problems(const TrustedCas *all, const TrustedCa *ca, int error)
 		pgcp_add_problem(&problems, psprintf("weak key: %d bits of security", key_bits));
 	if (!ca->self_signed && signature_bits < MIN_SECURITY_BITS)
 		pgcp_add_problem(&problems, psprintf("weak signature: %d bits of security",
-										signature_bits));
+											 signature_bits));
 
 	while ((other = next_of_name(all, name, &at)) != NULL)
 	{
@@ -383,7 +383,7 @@ pgcp_ca_problems(const TrustedCas *all, const TrustedCa *ca, int error)
 				 memcmp(other->cert_sha256, ca->cert_sha256,
 						PGCERT_SHA256_LEN) == 0)
 			pgcp_add_problem(&problems, psprintf("the same certificate as at position %d",
-											(int) (other - all->cas) + 1));
+												 (int) (other - all->cas) + 1));
 	}
 	if (other_key)
 		pgcp_add_problem(&problems, "another CA here has the same name and another key: only ca_key_sha256 tells them apart");
@@ -394,10 +394,10 @@ pgcp_ca_problems(const TrustedCas *all, const TrustedCa *ca, int error)
 		pgcp_add_problem(&problems, "in this session but no longer on disk");
 	if (all->list_bytes > MAX_LIST_BYTES)
 		pgcp_add_problem(&problems, psprintf("list too long for TLS (%ld of %d bytes)",
-										all->list_bytes, MAX_LIST_BYTES));
+											 all->list_bytes, MAX_LIST_BYTES));
 	else if (all->list_bytes > MAX_LIST_BYTES - OTHER_EXTENSIONS_BYTES)
 		pgcp_add_problem(&problems, psprintf("list nearly too long for TLS (%ld of %d bytes, some of which other extensions take)",
-										all->list_bytes, MAX_LIST_BYTES));
+											 all->list_bytes, MAX_LIST_BYTES));
 
 	return problems;
 }

@@ -5,9 +5,9 @@
 #ifndef TRUSTED_CAS_H
 #define TRUSTED_CAS_H
 
-#include "utils/array.h"
-
 #include "pgcp.h"
+
+#include "utils/array.h"
 
 typedef struct TrustedCa
 {

@@ -20,7 +20,7 @@
 
 #include "buf.h"
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+extern int	LLVMFuzzerTestOneInput(const uint8_t * data, size_t size);
 extern int	LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #define MUST(condition) \
@@ -36,7 +36,7 @@ extern int	LLVMFuzzerInitialize(int *argc, char ***argv);
 /* Input that is taken apart from its front. */
 typedef struct FuzzInput
 {
-	const uint8_t *data;
+	const		uint8_t *data;
 	size_t		size;
 } FuzzInput;
 

@@ -32,7 +32,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 static void
 write_next(FuzzInput *input, const char *path)
 {
-	const uint8_t *end = memmem(input->data, input->size, "\n=\n", 3);
+	const		uint8_t *end = memmem(input->data, input->size, "\n=\n", 3);
 	size_t		len = end != NULL ? (size_t) (end - input->data) + 1 : input->size;
 
 	fuzz_write(path, input->data, len);
@@ -95,7 +95,7 @@ check_choice(pgcs_selector *sel, pgcs_choice *choice)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	FuzzInput	input = {data, size};
 	unsigned char flags = fuzz_byte(&input);

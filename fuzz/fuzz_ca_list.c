@@ -29,7 +29,7 @@ static pgcs_bundle *bundle;
 static struct
 {
 	const X509_NAME *name;
-	const uint8_t *bytes;
+	const		uint8_t *bytes;
 	size_t		len;
 }			lies[MAX_NAMES];
 static size_t n_lies;
@@ -171,7 +171,7 @@ shake_hands(SSL *client, SSL *server)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	FuzzInput	input = {data, size};
 	unsigned char flags = fuzz_byte(&input);

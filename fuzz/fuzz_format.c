@@ -143,7 +143,7 @@ read_shell(const char *text, const char *const *keywords, const char *const *val
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	FuzzInput	input = {data, size};
 	pgcs_format_kind kind = fuzz_byte(&input) % 5;

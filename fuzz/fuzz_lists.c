@@ -71,7 +71,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	FuzzInput	input = {data, size};
 	char	   *text = fuzz_text(&input, '\0');

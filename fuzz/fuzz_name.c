@@ -41,7 +41,7 @@ check_read_back(const X509_NAME *name)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	char	   *copy = malloc(size > 0 ? size : 1);
 	PgcertError error = {0};

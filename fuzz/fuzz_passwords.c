@@ -6,7 +6,7 @@
 #include "fuzz.h"
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	static char path[128];
 	static FILE *words;

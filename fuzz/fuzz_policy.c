@@ -189,7 +189,7 @@ check_sound(const char *text, const PgcertPolicy *policy)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	FuzzInput	input = {data, size};
 	char	   *text = fuzz_text(&input, '\0');

@@ -103,7 +103,7 @@ check_as_text(pgcs_selector *sel, const pgcs_request *request)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	FuzzInput	input = {data, size};
 	unsigned char columns = fuzz_byte(&input);

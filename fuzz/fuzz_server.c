@@ -36,7 +36,7 @@ static size_t
 to_next_query(size_t from)
 {
 	static const uint8_t ready[] = {'Z', 0, 0, 0, 5};
-	const uint8_t *end = memmem(answer + from, answer_len - from, ready, sizeof(ready));
+	const		uint8_t *end = memmem(answer + from, answer_len - from, ready, sizeof(ready));
 
 	if (end == NULL || end + sizeof(ready) + 1 >= answer + answer_len)
 		return answer_len - from;
@@ -105,7 +105,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	pgcs_selector *sel = pgcs_selector_new();
 	pgcs_request *request;

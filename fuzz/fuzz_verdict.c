@@ -129,7 +129,7 @@ read_chain(FuzzInput *input)
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t * data, size_t size)
 {
 	static const char *const roles[] = {"alice", "*", "%role", NULL};
 	static const int versions[] = {0, TLS1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION};

@@ -59,7 +59,7 @@ my @breakages = (
 	[ trailing => '', 'README.md',
 		sub { $_ .= "blank \n" }, qr{^# README\.md:\d+:blank $}m ],
 	[ lengths => '', 'common/hex.c',
-		sub { $_ .= "\n" x 800 }, qr{^# common/hex\.c: \d+ lines$}m ],
+		sub { $_ .= "\n" x 900 }, qr{^# common/hex\.c: \d+ lines$}m ],
 );
 
 my %missing;

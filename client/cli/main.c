@@ -57,7 +57,10 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 	{
-		/* libpq's, since some of its habits changed over time, and ours with them */
+		/*
+		 * libpq's, since some of its habits changed over time, and ours with
+		 * them
+		 */
 		printf("pgcertsel %s (libpq %d.%d)\n", pgcs_version(),
 			   PQlibVersion() / 10000, PQlibVersion() % 10000);
 		return 0;

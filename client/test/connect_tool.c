@@ -29,7 +29,7 @@ static bool with_strict;
 static bool with_longest;
 static int	repeat = 1;
 static const char *query = "select current_setting('port') || ' ' || coalesce(client_dn, 'none')"
-	" from pg_stat_ssl where pid = pg_backend_pid()";
+" from pg_stat_ssl where pid = pg_backend_pid()";
 static const char *bundle_path;
 static const char **keywords;
 static const char **values;

@@ -57,7 +57,7 @@ extern void test_make_dir(const char *name);
 extern char *write_text(const char *name, const char *text, int mode);
 
 /* NULL-terminated certificates, then the key if key is not NULL. */
-extern char *write_pem(const char *name, const Cert *key, const char *password, ...);
+extern char *write_pem(const char *name, const Cert *key, const char *password,...);
 extern char *write_key(const char *name, const Cert *cert, const char *password);
 extern char *write_cert(const char *name, const Cert *cert);
 

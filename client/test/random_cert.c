@@ -35,7 +35,7 @@ static int
 random_type(Random *random)
 {
 	static const int types[] = {V_ASN1_UTF8STRING, V_ASN1_UTF8STRING,
-		V_ASN1_PRINTABLESTRING, V_ASN1_T61STRING};
+	V_ASN1_PRINTABLESTRING, V_ASN1_T61STRING};
 
 	return types[random_below(random, 4)];
 }

@@ -30,8 +30,7 @@ typedef struct Writer
 
 #define R (&w->pki->random)
 
-static char *
-printed(const char *format,...) __attribute__((format(printf, 1, 2)));
+static char *printed(const char *format,...) __attribute__((format(printf, 1, 2)));
 
 static char *
 printed(const char *format,...)

@@ -208,7 +208,7 @@ log_in(Logins *logins, int first, const Server *server, const Case *c)
 		}
 		for (int i = 0; i < n; i++)
 			fds[i] = (struct pollfd) {PQsocket(conns[i]),
-			wants[i] == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0};
+				wants[i] == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0};
 		if (poll(fds, (nfds_t) n, 60000) <= 0)
 			die("the server does not answer");
 		for (int i = n - 1; i >= 0; i--)

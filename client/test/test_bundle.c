@@ -167,7 +167,7 @@ static void
 test_shown(void)
 {
 	static const char *const kinds[] = {"ec:prime256v1", "ec:secp521r1", "rsa:512", "rsa:1024",
-		"rsa:2048", "rsa-pss:2048"};
+	"rsa:2048", "rsa-pss:2048"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 	{

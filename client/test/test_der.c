@@ -71,7 +71,7 @@ test_certificates(void)
 	check_certificate("CA:FALSE that may sign",
 					  (Wish) {.cn = "a", .constraints = "CA:FALSE", .ku = "critical,keyCertSign"});
 	check_certificate("a long name", (Wish) {.cn = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-			.o = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"});
+		.o = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"});
 	check_certificate("an RSA key", (Wish) {.cn = "a", .key = "rsa:2048"});
 }
 
@@ -180,7 +180,7 @@ test_broken(void)
 		{
 			static const unsigned char values[] = {
 				0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x30, 0x31, 0x7f, 0x80,
-				0x81, 0x82, 0x84, 0x88, 0x9f, 0xa0, 0xa3, 0xbf, 0xff};
+			0x81, 0x82, 0x84, 0x88, 0x9f, 0xa0, 0xa3, 0xbf, 0xff};
 
 			memcpy(copy, ders[d].data, (size_t) ders[d].len);
 			for (size_t v = 0; v < sizeof(values); v++)

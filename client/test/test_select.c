@@ -223,7 +223,7 @@ test_names(void)
 	Cert		leaf2 = make_cert((Wish) {.cn = "leaf2", .issuer = &root2});
 	Cert		deep = make_cert((Wish) {.cn = "deep", .issuer = &int2});
 	Cert		small_int = make_cert((Wish) {.cn = "small", .issuer = &root1, .ca = true,
-			.key = "rsa:512"});
+		.key = "rsa:512"});
 	Cert		of_small = make_cert((Wish) {.cn = "x", .issuer = &small_int});
 	char	   *roots;
 
@@ -371,7 +371,7 @@ test_chains(void)
 {
 	Cert		of_expired = make_cert((Wish) {.cn = "x", .issuer = &expired_int});
 	Cert		no_path = make_cert((Wish) {.cn = "nopath", .issuer = &root1, .ca = true,
-			.constraints = "critical,CA:TRUE,pathlen:0"});
+		.constraints = "critical,CA:TRUE,pathlen:0"});
 	Cert		sub = make_cert((Wish) {.cn = "sub", .issuer = &no_path, .ca = true});
 	Cert		of_sub = make_cert((Wish) {.cn = "x", .issuer = &sub});
 	Cert		not_ca = make_cert((Wish) {.cn = "notca", .issuer = &root1});
@@ -516,11 +516,11 @@ test_tops(void)
 	Cert		deep = make_cert((Wish) {.cn = "deep", .issuer = &int2});
 	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &root2});
 	Cert		cross = make_cert((Wish) {.cn = "root2", .issuer = &root1, .key_of = &root2,
-			.ca = true});
+		.ca = true});
 	Cert		old_cross = make_cert((Wish) {.cn = "root2", .issuer = &root1, .key_of = &root2,
-			.ca = true, .not_before = test_now - 9 * DAY, .not_after = test_now - DAY});
+		.ca = true, .not_before = test_now - 9 * DAY, .not_after = test_now - DAY});
 	Cert		old_root = make_cert((Wish) {.cn = "root2", .key_of = &root2,
-			.ca = true, .not_before = test_now - 9 * DAY, .not_after = test_now - DAY});
+		.ca = true, .not_before = test_now - 9 * DAY, .not_after = test_now - DAY});
 	Cert		alice = make_cert((Wish) {.cn = "alice", .issuer = &int1});
 	Cert		forged_int = make_cert((Wish) {.cn = "int1", .issuer = &twin1, .ca = true});
 	Cert		forged = make_cert((Wish) {.cn = "alice", .issuer = &forged_int});
@@ -648,15 +648,15 @@ test_rank(void)
 {
 	Cert		alice = make_cert((Wish) {.cn = "alice", .issuer = &root1});
 	Cert		bob = make_cert((Wish) {.cn = "bob", .issuer = &root1,
-			.not_before = NOW - DAY});
+		.not_before = NOW - DAY});
 	Cert		renewed = make_cert((Wish) {.cn = "alice", .issuer = &root1,
-			.not_before = NOW - 2 * DAY});
+		.not_before = NOW - 2 * DAY});
 	Cert		longer = make_cert((Wish) {.cn = "alice", .issuer = &root1,
-			.not_after = NOW + 300 * DAY});
+		.not_after = NOW + 300 * DAY});
 	Cert		stronger = make_cert((Wish) {.cn = "alice", .issuer = &root1,
-			.key = "ec:secp384r1"});
+		.key = "ec:secp384r1"});
 	Cert		other_san = make_cert((Wish) {.cn = "alice", .issuer = &root1,
-			.san = "DNS:other"});
+		.san = "DNS:other"});
 
 	begin();
 	HOLD("alice", &alice);
@@ -814,11 +814,11 @@ static void
 test_local_ca(void)
 {
 	Cert		strict = make_cert((Wish) {.cn = "strict", .ca = true,
-			.constraints = "critical,CA:TRUE,pathlen:0"});
+		.constraints = "critical,CA:TRUE,pathlen:0"});
 	Cert		below = make_cert((Wish) {.cn = "below", .issuer = &strict, .ca = true});
 	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &below});
 	Cert		old = make_cert((Wish) {.cn = "old", .ca = true,
-			.not_before = test_now - 90 * DAY, .not_after = test_now - DAY});
+		.not_before = test_now - 90 * DAY, .not_after = test_now - DAY});
 	Cert		of_old = make_cert((Wish) {.cn = "x", .issuer = &old});
 	char	   *path;
 
@@ -860,7 +860,7 @@ main(void)
 	int1 = make_cert((Wish) {.cn = "int1", .ca = true, .issuer = &root1});
 	int2 = make_cert((Wish) {.cn = "int2", .ca = true, .issuer = &int1});
 	expired_int = make_cert((Wish) {.cn = "expired", .ca = true, .issuer = &root1,
-			.not_before = NOW - 9 * DAY, .not_after = NOW - DAY});
+		.not_before = NOW - 9 * DAY, .not_after = NOW - DAY});
 	test_names();
 	test_certificates();
 	test_chains();

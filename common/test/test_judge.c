@@ -43,41 +43,41 @@ typedef enum Who
 static const TestCert wanted[] = {
 	[ALICE] = {.subject = "CN=alice,O=Example",
 		.extensions = {{NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.99999.7"},
-			{NID_subject_alt_name, "DNS:Alice.Example.com,email:alice@example.com,"
+		{NID_subject_alt_name, "DNS:Alice.Example.com,email:alice@example.com,"
 			"URI:spiffe://example.com/alice,IP:10.1.2.3,IP:2001:db8::7,"
-			"otherName:1.3.6.1.4.1.311.20.2.3;UTF8:alice@EXAMPLE"},
-			/* 1.3.6.1.4.1.99999.1, anyPolicy */
-			{NID_certificate_policies, "DER:3015300B06092B06010401868D1F0130060604551D2000"}},
-		.not_before = NOW - DAY, .not_after = NOW + 29 * DAY, .serial = "0A0B0C"},
+		"otherName:1.3.6.1.4.1.311.20.2.3;UTF8:alice@EXAMPLE"},
+		/* 1.3.6.1.4.1.99999.1, anyPolicy */
+		{NID_certificate_policies, "DER:3015300B06092B06010401868D1F0130060604551D2000"}},
+	.not_before = NOW - DAY, .not_after = NOW + 29 * DAY, .serial = "0A0B0C"},
 	[BARE] = {.subject = "O=Example", .not_before = NOW - DAY, .not_after = NOW + DAY},
 	[TWO_CNS] = {.subject = "CN=alice,CN=mallory", .not_before = NOW - DAY, .not_after = NOW + DAY},
 	[NUL_CN] = {.subject = "CN=#0c07616c696365002e", .not_before = NOW - DAY, .not_after = NOW + DAY},
 	[BMP_CN] = {.subject = "CN=#1e0a0061006c006900630065,O=#13084558414d504c4520",
-		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[STARS] = {.subject = "CN=a*b%role\\\\c", .not_before = NOW - DAY, .not_after = NOW + DAY},
 	[ODD_EKU] = {.subject = "CN=alice", .extensions = {
 			{NID_ext_key_usage, "anyExtendedKeyUsage,1.3.6.1.4.1.99999.7"},
-			{NID_certificate_policies, "DER:300830060604551D2000"}},
-		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	{NID_certificate_policies, "DER:300830060604551D2000"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[BAD_SAN] = {.subject = "CN=alice", .extensions = {
 			/* DNS:ok.example, DNS:a NUL b */
-			{NID_subject_alt_name, "DER:3011820A6F6B2E6578616D706C658203610062"}},
-		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	{NID_subject_alt_name, "DER:3011820A6F6B2E6578616D706C658203610062"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[EMPTY_SAN] = {.subject = "CN=alice", .extensions = {
 			/* DNS:ok.example, DNS: */
-			{NID_subject_alt_name, "DER:300E820A6F6B2E6578616D706C658200"}},
-		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	{NID_subject_alt_name, "DER:300E820A6F6B2E6578616D706C658200"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[BAD_EKU] = {.subject = "CN=alice", .extensions = {{NID_ext_key_usage, "DER:3003020101FF"}},
-		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[TWICE_EKU] = {.subject = "CN=alice", .extensions = {{NID_ext_key_usage, "clientAuth"},
-			{NID_ext_key_usage, "serverAuth"}},
-		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	{NID_ext_key_usage, "serverAuth"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[WEAK] = {.subject = "CN=alice", .not_before = NOW + DAY, .not_after = NOW - DAY},
 	[UNICODE] = {.subject = "CN=Ren\\C3\\A9", .not_before = NOW - DAY, .not_after = NOW + DAY},
 	[NAMELESS] = {.subject = "", .extensions = {{NID_subject_alt_name, "critical,DNS:host.example"}},
-		.not_before = NOW - DAY, .not_after = NOW + DAY},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[SPOILT] = {.subject = "CN=alice", .extensions = {{NID_certificate_policies, "DER:3003020101"}},
-		.not_before = NOW - DAY, .not_after = NOW + DAY, .serial = "-0A0B0C"},
+	.not_before = NOW - DAY, .not_after = NOW + DAY, .serial = "-0A0B0C"},
 	[ANCHOR] = {.subject = "CN=alice", .not_before = NOW - DAY, .not_after = NOW + DAY},
 };
 

@@ -36,8 +36,10 @@ static const struct
 	{"CN=\\E2\\80\\AEb", "CN=\\E2\\80\\AEb", 0, NULL},
 	{"CN=#0c05616c696365", "CN=alice", 0, NULL},
 	{"CN=#1303414243", "CN=ABC", 0, NULL},
-	{"CN=#1203313233", "CN=#1203313233", 0, NULL},	/* NumericString is not folded */
-	{"CN=#0303036f60", "CN=#0303036f60", 0, NULL},	/* a BIT STRING, 3 bits unused */
+	{"CN=#1203313233", "CN=#1203313233", 0, NULL},	/* NumericString is not
+													 * folded */
+	{"CN=#0303036f60", "CN=#0303036f60", 0, NULL},	/* a BIT STRING, 3 bits
+													 * unused */
 	{"CN=#0c00", "CN=#0c00", 0, NULL},
 	{"CN=#0c03610062", "CN=#0c03610062", 0, NULL},	/* an embedded NUL shows */
 

@@ -24,10 +24,10 @@ typedef struct
 	char	   *bytes;
 	size_t		len;
 	FILE	   *file;
-} text;
+}			text;
 
 static void
-open_text(text *t)
+open_text(text * t)
 {
 	t->bytes = NULL;
 	t->len = 0;
