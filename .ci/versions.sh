@@ -75,6 +75,8 @@ packages_of()
 	local IFS=,
 
 	[ "$1" = 19 ] || list+=("postgresql-$1-pgtap")
+	# what the LDAP library of older_of() stands on
+	[ "$1" != 17 ] || list+=(libgnutls30t64)
 
 	echo "${list[*]}"
 }

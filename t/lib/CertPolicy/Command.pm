@@ -104,7 +104,7 @@ sub _content
 my %worker;		# the process of psql_like.c, and whose child it is
 
 # What run_program() would return for "psql -XAtqw -d CONNINFO -c SQL", for SQL
-# that has no commands of psql's, in the environment of the first call.
+# that has no commands of psql's.
 sub psql_like
 {
 	my ($conninfo, $sql, $seconds) = @_;
@@ -138,16 +138,34 @@ sub psql_like
 	return \%got;
 }
 
-# One for each process: a test that forks has another in its child.
+# One for each environment, and for each process: a test that forks has another
+# in its child.
 sub _worker
 {
-	return \%worker if ($worker{owner} // 0) == $$;
+	my $environment = join "\0", map { ($_, $ENV{$_}) } sort keys %ENV;
+
+	if (($worker{owner} // 0) == $$)
+	{
+		return \%worker if $worker{environment} eq $environment;
+		_end($worker{in}, $worker{pid});
+	}
 	my $program = _program();
 	my $pid = open2(my $out, my $in, $program);
 
 	binmode $_ foreach $in, $out;
-	%worker = (owner => $$, pid => $pid, in => $in, out => $out);
+	%worker = (owner => $$, environment => $environment, pid => $pid, in => $in, out => $out);
 	return \%worker;
+}
+
+# It ends when its input does.
+sub _end
+{
+	my ($in, $pid) = @_;
+	local $? = 0;
+
+	close $in;
+	waitpid $pid, 0;
+	return;
 }
 
 sub _dismiss
@@ -180,17 +198,9 @@ sub _bytes
 	return $bytes;
 }
 
-# It ends when its input does.
 END
 {
-	if (($worker{owner} // 0) == $$)
-	{
-		my $status = $?;
-
-		close $worker{in};
-		waitpid $worker{pid}, 0;
-		$? = $status;
-	}
+	_end(@worker{qw(in pid)}) if ($worker{owner} // 0) == $$;
 }
 
 # Compiled once for each run of the tests, by whoever comes first.
