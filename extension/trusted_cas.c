@@ -239,6 +239,10 @@ measure_list(TrustedCas *all)
 		all->list_bytes = list_bytes(pgcp_ca_file_names());
 }
 
+/*
+ * The anchors together, for those that are not their own: OpenSSL sorts its
+ * store for each that is added, so thousands take seconds.
+ */
 static void
 fill_store(TrustedCas *all)
 {
@@ -254,8 +258,6 @@ fill_store(TrustedCas *all)
 			pgcp_report_certificate();
 	}
 	all->store = hold->object;
-	all->security_level = all->in_session ?
-		pgcp_session_security_level(MyProcPort) : pgcp_security_level();
 }
 
 /*
@@ -269,7 +271,13 @@ pgcp_trusted_cas(TrustedCas *all, STACK_OF(X509) *on_disk)
 	collect_cas(all, on_disk,
 				all->in_session ? pgcp_session_trusted(MyProcPort) : NULL);
 	measure_list(all);
-	fill_store(all);
+	all->security_level = all->in_session ?
+		pgcp_session_security_level(MyProcPort) : pgcp_security_level();
+	for (int i = 0; i < all->n_cas && all->store == NULL; i++)
+	{
+		if (!all->cas[i].self_signed)
+			fill_store(all);
+	}
 }
 
 /* ---------- what ails them ---------- */

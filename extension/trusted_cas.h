@@ -27,7 +27,8 @@ typedef struct TrustedCas
 	int		   *by_name;		/* their indexes, sorted by name */
 	STACK_OF(X509_NAME) *names; /* announced, sorted; NULL: all */
 	long		list_bytes;		/* of the announced list, as TLS counts */
-	X509_STORE *store;			/* of those that are trusted */
+	X509_STORE *store;			/* of those that are trusted; NULL if each is
+								 * its own */
 	int			security_level;
 } TrustedCas;
 
