@@ -240,11 +240,10 @@ pgcs_file_read(const char *path, bool explicit_source)
 
 /* ---------- keys ---------- */
 
+/* The digest of what OpenSSL wrote, which is freed; false if it did not. */
 static bool
-public_key_sha256(EVP_PKEY *key, unsigned char digest[PGCERT_SHA256_LEN])
+take_sha256(unsigned char *der, int len, unsigned char digest[PGCERT_SHA256_LEN])
 {
-	unsigned char *der = NULL;
-	int			len = i2d_PUBKEY(key, &der);
 	bool		ok;
 
 	ok = len > 0 &&
@@ -252,6 +251,15 @@ public_key_sha256(EVP_PKEY *key, unsigned char digest[PGCERT_SHA256_LEN])
 	OPENSSL_free(der);
 	ERR_clear_error();
 	return ok;
+}
+
+static bool
+public_key_sha256(EVP_PKEY *key, unsigned char digest[PGCERT_SHA256_LEN])
+{
+	unsigned char *der = NULL;
+	int			len = i2d_PUBKEY(key, &der);
+
+	return take_sha256(der, len, digest);
 }
 
 bool
@@ -272,13 +280,8 @@ pgcs_shown_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN])
 {
 	unsigned char *der = NULL;
 	int			len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-	bool		ok;
 
-	ok = len > 0 &&
-		EVP_Digest(der, (size_t) len, digest, NULL, EVP_sha256(), NULL) == 1;
-	OPENSSL_free(der);
-	ERR_clear_error();
-	return ok;
+	return take_sha256(der, len, digest);
 }
 
 bool
