@@ -82,6 +82,7 @@ look_for_wishes()
 	wish clang			have clang
 	wish codespell		have codespell
 	wish g++			have g++
+	wish mandoc			have mandoc
 	wish pg-bsd-indent	have pg_bsd_indent
 	wish shellcheck		have shellcheck
 	# a KDC, for logins over connections that GSSAPI encrypts

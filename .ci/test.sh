@@ -25,6 +25,7 @@ leg=${1:-}
 passed=0
 failed=0
 skipped=0
+repeated=()		# what failed, said again at the end
 limit=			# seconds that the stage may take
 log=			# where its output goes
 jobs=$(nproc 2>/dev/null || echo 2)
@@ -236,12 +237,13 @@ stage()
 		printf 'FAILED  (%d s)\n' "$((SECONDS - start))"
 	fi
 	if [ -n "${details:-}" ]; then
-		printf '%s\n' "$details" | sed 's/^/    /'
+		printf '%s\n' "$details" | sort | uniq -c | tell_how_often
 	fi
 	if [ "$status" -eq 124 ]; then
 		echo "    it took longer than $limit s and was stopped"
 	fi
 	if [ "$status" -ne 0 ]; then
+		remember_failure "$name" "${details:-}"
 		if [ "$kind" != check ]; then
 			grep -E '^ *#' "$log" >"$log.why" || true
 			excerpt "what the failed tests said" "$log.why" 300
@@ -249,6 +251,27 @@ stage()
 		excerpt "what it printed last" "$log" 60
 	fi
 	return "$status"
+}
+
+# Lines of "uniq -c": one that came several times says so.
+tell_how_often()
+{
+	sed -E -e 's/^ *1 /    /' -e 's/^ *([0-9]+) (.*)/    \2 (\1 times)/'
+}
+
+# Who sees only the end of the output finds there what failed and why.
+remember_failure()
+{
+	local lines
+
+	lines=$(grep '^failed: ' <<<"$2" | head -n 20) ||
+		lines="failed: the stage \"$1\": $(tail -n 1 "$log")"
+	repeated+=("$lines")
+	if [ -e "$log.tap" ]; then
+		lines=$(find "$log.tap" -type f -print0 |
+			xargs -0 grep -h -A 12 '^ *not ok' | head -n 30) || true
+		repeated+=("$lines")
+	fi
 }
 
 words()
@@ -302,6 +325,9 @@ finish()
 
 	if [ "$skipped" -gt 0 ]; then
 		line+=", $skipped skipped"
+	fi
+	if [ ${#repeated[@]} -gt 0 ]; then
+		printf '%s\n' "${repeated[@]}"
 	fi
 	echo "$line"
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

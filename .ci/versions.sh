@@ -83,7 +83,7 @@ packages_of()
 
 # What tests do without where a suite lacks it.
 wishes="krb5-kdc krb5-admin-server opensc libengine-pkcs11-openssl \
-	python3-psycopg2 softhsm2"
+	mandoc python3-psycopg2 softhsm2"
 
 install_wishes()
 {

@@ -117,7 +117,7 @@ subtest 'one that passes nothing on' => sub {
 
 subtest 'auth_delay' => sub {
 	plan skip_all => 'contrib is not there'
-	  unless $srv->sql(q{select count(*) from pg_config where name = 'PKGLIBDIR' and pg_stat_file(setting || '/auth_delay.so', true) is not null});
+	  unless $srv->sql(q{select count(*) from pg_config where name = 'PKGLIBDIR' and (pg_stat_file(setting || '/auth_delay.so', true)).size is not null});
 	$srv->conf("auth_delay.milliseconds = 1500\n");
 	foreach my $order ('auth_delay, pg_cert_policy', 'pg_cert_policy, auth_delay')
 	{
