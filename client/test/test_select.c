@@ -1,218 +1,14 @@
 /*
  * test_select.c
- *		The selection rules, one by one, on certificates made for each.
+ *		The selection rules about names, rank and what is held here, one by one,
+ *		on certificates made for each.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "choice.h"
-#include "pki.h"
-#include "selector.h"
+#include "selection.h"
 #include "tap.h"
-
-static Cert root1;
-static Cert root2;
-static Cert twin1;				/* root1's name, another key */
-static Cert twin_without_id;	/* the same without a key identifier */
-static Cert int1;				/* of root1 */
-static Cert int2;				/* of int1 */
-static Cert expired_int;		/* of root1 */
-
-/* Settings of a case beyond certificates and names. */
-typedef struct Setup
-{
-	const char *user;
-	const char *policy;
-	const char *root_file;
-	bool		strict;
-	bool		prompt;
-	int			tls_version;
-	int			group;			/* of the key exchange */
-	const char *max_tls_version;
-	int			level;			/* of the OpenSSL here, if not 0 */
-	const uint16_t *sigalgs;
-	size_t		n_sigalgs;
-} Setup;
-
-/* A bundle in the making. */
-static pgcs_selector *sel;
-static pgcs_bundle *bundle;
-static pgcs_choice *choice;
-
-static void
-begin(void)
-{
-	sel = pgcs_selector_new();
-}
-
-static void
-finish(void)
-{
-	pgcs_choice_free(choice);
-	pgcs_bundle_free(bundle);
-	pgcs_selector_free(sel);
-	choice = NULL;
-	bundle = NULL;
-}
-
-/* One pair of files with these certificates, leaf first. */
-#define HOLD(name, leaf, ...) hold(name, leaf, NULL, \
-								   write_pem(name ".crt", NULL, NULL, leaf, ##__VA_ARGS__, (const Cert *) NULL))
-
-static void
-hold(const char *name, const Cert *leaf, const char *password, char *path)
-{
-	char		key_name[64];
-	char	   *key;
-
-	snprintf(key_name, sizeof(key_name), "%s.key", name);
-	key = write_key(key_name, leaf, password);
-	if (pgcs_add_pair(sel, path, key, NULL) != PGCS_OK)
-		die("%s", pgcs_error(sel));
-	free(key);
-	free(path);
-}
-
-/* "found alice certain", "none", ..., with the file's name but its suffix. */
-static const char *
-outcome(void)
-{
-	static const char *const verdicts[] = {"unusable", "doubtful", "certain"};
-	static char text[128];
-	const char *path = pgcs_choice_cert_path(choice);
-
-	switch (pgcs_choice_status(choice))
-	{
-		case PGCS_FOUND:
-			snprintf(text, sizeof(text), "found %.*s %s",
-					 (int) strcspn(strrchr(path, '/') + 1, "."), strrchr(path, '/') + 1,
-					 verdicts[pgcs_candidate_verdict(pgcs_choice_candidate(choice, 0))]);
-			return text;
-		case PGCS_NONE:
-			return "none";
-		case PGCS_AMBIGUOUS:
-			return "ambiguous";
-		case PGCS_NO_TLS:
-			return "no TLS";
-		case PGCS_NOT_WANTED:
-			return "not wanted";
-	}
-	return "?";
-}
-
-/* The codes of the best candidate's reasons, fatal ones and doubts. */
-static const char *
-reasons(void)
-{
-	static char text[512];
-	const pgcs_candidate *candidate = pgcs_choice_candidate(choice, 0);
-	size_t		len = 0;
-
-	text[0] = '\0';
-	for (size_t i = 0; candidate != NULL && i < pgcs_candidate_n_reasons(candidate); i++)
-	{
-		const pgcs_reason *reason = pgcs_candidate_reason(candidate, i);
-
-		if (pgcs_reason_severity(reason) != PGCS_NOTE)
-			len += (size_t) snprintf(text + len, sizeof(text) - len, "%s%s",
-									 len > 0 ? " " : "", pgcs_reason_code(reason));
-	}
-	return text;
-}
-
-static bool
-has_reason(const char *code)
-{
-	for (size_t c = 0; c < pgcs_choice_n_candidates(choice); c++)
-		for (size_t i = 0; i < pgcs_candidate_n_reasons(pgcs_choice_candidate(choice, c)); i++)
-			if (strcmp(pgcs_reason_code(pgcs_candidate_reason(pgcs_choice_candidate(choice, c), i)), code) == 0)
-				return true;
-	return false;
-}
-
-/* What was chosen, so that choosing and judging all can be compared. */
-static char *
-summary(const pgcs_choice *of)
-{
-	const pgcs_candidate *rival = pgcs_choice_rival(of);
-	const char *cert = pgcs_choice_cert_path(of);
-	PgcertBuf	buf = PGCERT_BUF_INIT;
-
-	pgcert_buf_printf(&buf, "%d %s %s %d %s", (int) pgcs_choice_status(of),
-					  pgcs_choice_text(of), cert != NULL ? cert : "-",
-					  pgcs_choice_is_certain(of),
-					  rival != NULL
-					  ? pgcs_identity_cert_path(pgcs_candidate_identity(rival)) : "-");
-	return pgcert_buf_take(&buf);
-}
-
-/* Choosing stops early, but comes to what judging all comes to. */
-static void
-compare_with_select(const pgcs_request *request)
-{
-	pgcs_choice *chosen = pgcs_select(sel, bundle, request, NOW);
-	char	   *got = summary(chosen);
-	char	   *want = summary(choice);
-
-	if (strcmp(got, want) != 0)
-		is_text(got, want, "choosing and judging all come to the same");
-	if (pgcs_choice_n_candidates(chosen) > pgcs_choice_n_candidates(choice))
-		ok(false, "choosing judges more than there is");
-	free(got);
-	free(want);
-	pgcs_choice_free(chosen);
-}
-
-/* Selects for a server that trusts these, known as certificates or by name. */
-static void
-run(Setup setup, bool by_certificate, int n_cas, const Cert *const *cas)
-{
-	pgcs_request *request = pgcs_request_new(1);
-	PgcsHost   *host = &request->hosts[0];
-
-	for (int i = 0; i < n_cas; i++)
-		if (by_certificate ? !pgcs_host_add_ca(host, cas[i]->x509)
-			: !pgcs_host_add_name(host, X509_get_subject_name(cas[i]->x509)))
-			die("out of memory");
-	host->answer = n_cas > 0 ? PGCS_ANSWER_NAMED : PGCS_ANSWER_UNNAMED;
-	host->tls_version = setup.tls_version;
-	host->group = setup.group;
-	if (setup.n_sigalgs > 0)
-	{
-		host->sigalgs = malloc(setup.n_sigalgs * sizeof(*host->sigalgs));
-		memcpy(host->sigalgs, setup.sigalgs, setup.n_sigalgs * sizeof(*host->sigalgs));
-		host->n_sigalgs = setup.n_sigalgs;
-	}
-	for (size_t i = 0; i < sel->n_policies; i++)
-		pgcert_policy_free(sel->policies[i]);
-	sel->n_policies = 0;
-	if (pgcs_set_user(sel, setup.user) != PGCS_OK ||
-		pgcs_set_root_file(sel, setup.root_file) != PGCS_OK ||
-		pgcs_set_max_tls_version(sel, setup.max_tls_version) != PGCS_OK ||
-		(setup.policy != NULL && pgcs_add_policy(sel, setup.policy) != PGCS_OK))
-		die("%s", pgcs_error(sel));
-	pgcs_set_strict(sel, setup.strict);
-	pgcs_set_prompt_allowed(sel, setup.prompt);
-	pgcs_choice_free(choice);
-	pgcs_bundle_free(bundle);
-	bundle = pgcs_bundle_load(sel);
-	if (setup.level != 0)
-		bundle->security_level = setup.level;
-	choice = pgcs_check(sel, bundle, request, NOW);
-	if (choice == NULL)
-		die("%s", pgcs_error(sel));
-	compare_with_select(request);
-	pgcs_request_free(request);
-}
-
-#define BY_NAME(setup, ...) \
-	run(setup, false, (int) (sizeof((const Cert *[]) {__VA_ARGS__}) / sizeof(const Cert *)), \
-		(const Cert *[]) {__VA_ARGS__})
-#define BY_CERT(setup, ...) \
-	run(setup, true, (int) (sizeof((const Cert *[]) {__VA_ARGS__}) / sizeof(const Cert *)), \
-		(const Cert *[]) {__VA_ARGS__})
-#define USUAL ((Setup) {0})
 
 /* ---------- rule 1: what libpq would send, and the names ---------- */
 
@@ -306,206 +102,6 @@ test_names(void)
 	free_cert(&deep);
 	free_cert(&small_int);
 	free_cert(&of_small);
-}
-
-/* ---------- rule 2: what the server's OpenSSL would accept ---------- */
-
-static void
-test_certificates(void)
-{
-	static const struct
-	{
-		const char *what;
-		Wish		wish;
-		const char *want;
-		const char *why;
-	}			cases[] =
-
-	{
-		{"the usual", {.eku = "clientAuth"}, "found x certain", ""},
-		{"no extendedKeyUsage", {.eku = ""}, "found x certain", ""},
-		{"serverAuth", {.eku = "serverAuth"}, "none", "purpose"},
-		{"serverAuth and clientAuth", {.eku = "serverAuth,clientAuth"}, "found x certain", ""},
-		{"anyExtendedKeyUsage alone", {.eku = "anyExtendedKeyUsage"}, "none", "purpose"},
-		{"digitalSignature", {.ku = "digitalSignature"}, "found x certain", ""},
-		{"keyAgreement", {.ku = "keyAgreement"}, "found x certain", ""},
-		{"keyEncipherment", {.ku = "keyEncipherment"}, "none", "purpose"},
-		{"nonRepudiation", {.ku = "nonRepudiation"}, "none", "purpose"},
-		{"expired", {.not_before = NOW - 9 * DAY, .not_after = NOW - DAY}, "none", "expired"},
-		{"not yet valid", {.not_before = NOW + DAY, .not_after = NOW + 9 * DAY}, "none", "not-yet-valid"},
-		{"a CN of two-byte characters", {.cn = "\0x", .string_type = V_ASN1_BMPSTRING}, "none", "cn-embedded-nul"},
-		{"a CA", {.ca = true, .ku = "digitalSignature,keyCertSign"}, "found x doubtful", "ca-certificate"},
-		{"RSA", {.key = "rsa:2048"}, "found x certain", ""},
-		{"P-384", {.key = "ec:secp384r1"}, "found x certain", ""},
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-	{
-		Wish		wish = cases[i].wish;
-		Cert		leaf;
-
-		wish.issuer = &root1;
-		if (wish.cn == NULL)
-			wish.cn = "x";
-		leaf = make_cert(wish);
-		begin();
-		HOLD("x", &leaf);
-		BY_CERT(USUAL, &root1);
-		is_text(outcome(), cases[i].want, "%s, CA certificate known", cases[i].what);
-		is_text(reasons(), cases[i].why, "for this reason");
-		BY_NAME(USUAL, &root1);
-		if (strcmp(cases[i].want, "none") == 0)
-		{
-			is_text(outcome(), "none", "%s, name known", cases[i].what);
-			ok(has_reason(cases[i].why), "for the same reason");
-		}
-		else
-			is_text(outcome(), "found x doubtful", "%s, name known", cases[i].what);
-		finish();
-		free_cert(&leaf);
-	}
-}
-
-static void
-test_chains(void)
-{
-	Cert		of_expired = make_cert((Wish) {.cn = "x", .issuer = &expired_int});
-	Cert		no_path = make_cert((Wish) {.cn = "nopath", .issuer = &root1, .ca = true,
-		.constraints = "critical,CA:TRUE,pathlen:0"});
-	Cert		sub = make_cert((Wish) {.cn = "sub", .issuer = &no_path, .ca = true});
-	Cert		of_sub = make_cert((Wish) {.cn = "x", .issuer = &sub});
-	Cert		not_ca = make_cert((Wish) {.cn = "notca", .issuer = &root1});
-	Cert		of_not_ca = make_cert((Wish) {.cn = "x", .issuer = &not_ca});
-	Cert		by_twin = make_cert((Wish) {.cn = "x", .issuer = &twin1});
-	Cert		by_nameless = make_cert((Wish) {.cn = "x", .issuer = &twin_without_id});
-	Cert		self = make_cert((Wish) {.cn = "self"});
-	Cert		fake = make_cert((Wish) {.cn = "root1", .ca = true, .issuer = &root2});
-	Cert		by_fake = make_cert((Wish) {.cn = "x", .issuer = &fake});
-	Cert		by_root = make_cert((Wish) {.cn = "x", .issuer = &root1});
-	char	   *path;
-
-	begin();
-	HOLD("x", &of_expired, &expired_int);
-	BY_NAME(USUAL, &root1);
-	is_text(reasons(), "expired", "an intermediate that has expired");
-	finish();
-	begin();
-	HOLD("x", &of_sub, &sub, &no_path);
-	BY_NAME(USUAL, &root1);
-	is_text(reasons(), "chain", "a path that is too long");
-	finish();
-	begin();
-	HOLD("x", &of_not_ca, &not_ca);
-	BY_NAME(USUAL, &root1);
-	is_text(outcome(), "none", "an issuer that is no CA");
-	finish();
-
-	begin();
-	HOLD("x", &by_twin);
-	BY_NAME(USUAL, &root1);
-	is_text(outcome(), "found x doubtful", "a twin's certificate, by name");
-	BY_CERT(USUAL, &root1);
-	is_text(outcome(), "none", "and by certificate");
-	BY_CERT(USUAL, &root1, &twin1);
-	is_text(outcome(), "found x certain", "and with both");
-	path = write_cert("twin.crt", &root1);
-	pgcs_add_file(sel, path);
-	BY_NAME(USUAL, &root1);
-	is_text(reasons(), "ca-twin name-only", "a local copy of the CA tells that it did not issue it");
-	finish();
-	begin();
-	HOLD("x", &by_nameless);
-	pgcs_add_file(sel, path);
-	BY_NAME(USUAL, &root1);
-	is_text(reasons(), "ca-twin name-only", "also where no key identifier tells them apart");
-	free(path);
-	finish();
-
-	/* an intermediate of root1's name, which another candidate brings along */
-	begin();
-	HOLD("a_forged", &by_fake, &fake);
-	HOLD("b_right", &by_root);
-	BY_NAME(USUAL, &root1, &root2);
-	ok(!has_reason("ca-twin") && !has_reason("intermediate-only"),
-	   "an intermediate in one file is not held against another");
-	finish();
-
-	begin();
-	HOLD("self", &self);
-	BY_NAME(USUAL, &self);
-	is_text(outcome(), "found self doubtful", "self-signed, its own name announced");
-	BY_CERT(USUAL, &self);
-	is_text(outcome(), "found self certain", "and as a certificate");
-	BY_NAME(USUAL, &root1);
-	is_text(outcome(), "none", "but not otherwise");
-	finish();
-
-	free_cert(&of_expired);
-	free_cert(&no_path);
-	free_cert(&sub);
-	free_cert(&of_sub);
-	free_cert(&not_ca);
-	free_cert(&of_not_ca);
-	free_cert(&by_twin);
-	free_cert(&by_nameless);
-	free_cert(&self);
-	free_cert(&fake);
-	free_cert(&by_fake);
-	free_cert(&by_root);
-}
-
-static void
-test_sigalgs(void)
-{
-	static const uint16_t rsa_only[] = {0x0804, 0x0401};
-	static const uint16_t p256_only[] = {0x0403};
-	Cert		p256 = make_cert((Wish) {.cn = "x", .issuer = &root1});
-	Cert		p384 = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "ec:secp384r1"});
-	Cert		k256 = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "ec:secp256k1"});
-	Cert		rsa = make_cert((Wish) {.cn = "x", .issuer = &root1, .key = "rsa:2048"});
-	const struct
-	{
-		const Cert *cert;
-		Setup		setup;
-		const char *want;
-	}			cases[] =
-
-	{
-		{&p256, {.sigalgs = rsa_only, .n_sigalgs = 2}, "signature-algorithm"},
-		{&rsa, {.sigalgs = rsa_only, .n_sigalgs = 2}, ""},
-		{&rsa, {.sigalgs = rsa_only + 1, .n_sigalgs = 1, .tls_version = TLS1_2_VERSION}, ""},
-		{&rsa, {.sigalgs = rsa_only + 1, .n_sigalgs = 1, .tls_version = TLS1_3_VERSION}, "signature-algorithm"},
-		{&p256, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_3_VERSION}, ""},
-		{&p384, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_3_VERSION}, "signature-algorithm"},
-		{&p384, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_2_VERSION}, "curve"},
-		{&p384, {.sigalgs = p256_only, .n_sigalgs = 1, .tls_version = TLS1_2_VERSION, .group = NID_secp384r1}, ""},
-		{&p256, {.tls_version = TLS1_2_VERSION, .group = NID_X9_62_prime256v1}, ""},
-		{&p256, {.tls_version = TLS1_2_VERSION, .group = NID_X25519}, ""},
-		{&p256, {.tls_version = TLS1_2_VERSION, .group = NID_secp384r1}, "curve"},
-		{&p384, {.tls_version = TLS1_2_VERSION, .group = NID_X25519}, "curve"},
-		{&p384, {.max_tls_version = "TLSv1.2"}, "curve"},
-		{&p256, {.max_tls_version = "tlsv1.2"}, ""},
-		{&p384, {.max_tls_version = "TLSv1.3"}, ""},
-		{&p384, {.tls_version = 0}, ""},
-		{&k256, {.tls_version = 0}, "curve"},
-		{&rsa, {.tls_version = TLS1_2_VERSION}, ""},
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-	{
-		begin();
-		HOLD("x", cases[i].cert);
-		BY_CERT(cases[i].setup, &root1);
-		is_text(reasons(), cases[i].want, "signature algorithms, case %zu", i + 1);
-		finish();
-	}
-	free_cert(&p256);
-	free_cert(&p384);
-	free_cert(&k256);
-	free_cert(&rsa);
-	begin();
-	is_int(pgcs_set_max_tls_version(sel, "TLSv9"), PGCS_INVALID, "a version that is none");
-	finish();
 }
 
 /* ---------- the CA certificates that are held here ---------- */
@@ -607,38 +203,46 @@ test_tops(void)
 	free_cert(&by_twin);
 }
 
-/* The level of the OpenSSL here stands in for the server's. */
+/* ---------- what a local copy of the CA says ---------- */
+
 static void
-test_strength(void)
+test_local_ca(void)
 {
-	Cert		weak = make_cert((Wish) {.cn = "weak", .ca = true, .key = "rsa:1024"});
-	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &weak});
-	Cert		other = make_cert((Wish) {.cn = "other", .issuer = &root1});
-	Cert		tiny = make_cert((Wish) {.cn = "tiny", .issuer = &root1, .key = "rsa:512"});
+	Cert		strict = make_cert((Wish) {.cn = "strict", .ca = true,
+		.constraints = "critical,CA:TRUE,pathlen:0"});
+	Cert		below = make_cert((Wish) {.cn = "below", .issuer = &strict, .ca = true});
+	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &below});
+	Cert		old = make_cert((Wish) {.cn = "old", .ca = true,
+		.not_before = test_now - 90 * DAY, .not_after = test_now - DAY});
+	Cert		of_old = make_cert((Wish) {.cn = "x", .issuer = &old});
+	char	   *path;
 
 	begin();
-	HOLD("leaf", &leaf);
-	BY_CERT(((Setup) {.level = 2}), &weak);
-	is_text(outcome(), "none", "a CA that is too weak for the OpenSSL here");
-	is_text(reasons(), "weak", "is why");
-	ok(pgcs_choice_candidate(choice, 0)->presumed, "but the server may ask for less");
-	BY_CERT(((Setup) {.level = 1}), &weak);
-	is_text(outcome(), "found leaf doubtful", "strong enough here, but not for every server");
-	HOLD("other", &other);
-	BY_CERT(((Setup) {.level = 1}), &weak, &root1);
-	is_text(outcome(), "found other certain", "a stronger one goes before");
+	HOLD("leaf", &leaf, &below);
+	BY_NAME(USUAL, &strict);
+	is_text(outcome(), "found leaf doubtful", "nothing tells against it but that a name is no proof");
+	path = write_cert("strict.crt", &strict);
+	pgcs_add_file(sel, path);
+	free(path);
+	BY_NAME(USUAL, &strict);
+	is_text(outcome(), "none", "the CA's certificate forbids it: a renewed one will, too");
+	ok(has_reason("local-ca-disagrees"), "which is the reason");
+	ok(pgcs_choice_candidate(choice, 0)->presumed, "and a handshake may try it all the same");
 	finish();
 
 	begin();
-	HOLD("tiny", &tiny);
-	BY_CERT(((Setup) {.level = 2}), &root1);
-	is_text(outcome(), "none", "a key that is too small for libpq to send it");
-	is_text(reasons(), "libpq-refuses", "and no word on what a server would say");
+	HOLD("x", &of_old);
+	path = write_cert("old.crt", &old);
+	pgcs_add_file(sel, path);
+	free(path);
+	BY_NAME(USUAL, &old);
+	is_text(outcome(), "found x doubtful", "a copy that is out of date is a doubt only");
 	finish();
-	free_cert(&weak);
+	free_cert(&strict);
+	free_cert(&below);
 	free_cert(&leaf);
-	free_cert(&other);
-	free_cert(&tiny);
+	free_cert(&old);
+	free_cert(&of_old);
 }
 
 /* ---------- rules 5 to 7: rank, role, policy, no names ---------- */
@@ -808,74 +412,15 @@ test_load(void)
 	free_cert(&bob);
 }
 
-/* ---------- what a local copy of the CA says ---------- */
-
-static void
-test_local_ca(void)
-{
-	Cert		strict = make_cert((Wish) {.cn = "strict", .ca = true,
-		.constraints = "critical,CA:TRUE,pathlen:0"});
-	Cert		below = make_cert((Wish) {.cn = "below", .issuer = &strict, .ca = true});
-	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &below});
-	Cert		old = make_cert((Wish) {.cn = "old", .ca = true,
-		.not_before = test_now - 90 * DAY, .not_after = test_now - DAY});
-	Cert		of_old = make_cert((Wish) {.cn = "x", .issuer = &old});
-	char	   *path;
-
-	begin();
-	HOLD("leaf", &leaf, &below);
-	BY_NAME(USUAL, &strict);
-	is_text(outcome(), "found leaf doubtful", "nothing tells against it but that a name is no proof");
-	path = write_cert("strict.crt", &strict);
-	pgcs_add_file(sel, path);
-	free(path);
-	BY_NAME(USUAL, &strict);
-	is_text(outcome(), "none", "the CA's certificate forbids it: a renewed one will, too");
-	ok(has_reason("local-ca-disagrees"), "which is the reason");
-	ok(pgcs_choice_candidate(choice, 0)->presumed, "and a handshake may try it all the same");
-	finish();
-
-	begin();
-	HOLD("x", &of_old);
-	path = write_cert("old.crt", &old);
-	pgcs_add_file(sel, path);
-	free(path);
-	BY_NAME(USUAL, &old);
-	is_text(outcome(), "found x doubtful", "a copy that is out of date is a doubt only");
-	finish();
-	free_cert(&strict);
-	free_cert(&below);
-	free_cert(&leaf);
-	free_cert(&old);
-	free_cert(&of_old);
-}
-
 int
 main(void)
 {
-	root1 = make_cert((Wish) {.cn = "root1", .ca = true});
-	root2 = make_cert((Wish) {.cn = "root2", .ca = true});
-	twin1 = make_cert((Wish) {.cn = "root1", .ca = true});
-	twin_without_id = make_cert((Wish) {.cn = "root1", .ca = true, .no_key_ids = true});
-	int1 = make_cert((Wish) {.cn = "int1", .ca = true, .issuer = &root1});
-	int2 = make_cert((Wish) {.cn = "int2", .ca = true, .issuer = &int1});
-	expired_int = make_cert((Wish) {.cn = "expired", .ca = true, .issuer = &root1,
-		.not_before = NOW - 9 * DAY, .not_after = NOW - DAY});
+	make_cas();
 	test_names();
-	test_certificates();
-	test_chains();
 	test_tops();
 	test_local_ca();
-	test_strength();
-	test_sigalgs();
 	test_rank();
 	test_load();
-	free_cert(&root1);
-	free_cert(&root2);
-	free_cert(&twin1);
-	free_cert(&twin_without_id);
-	free_cert(&int1);
-	free_cert(&int2);
-	free_cert(&expired_int);
+	free_cas();
 	return done_testing();
 }
