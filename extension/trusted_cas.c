@@ -199,14 +199,39 @@ collect_cas(TrustedCas *all, STACK_OF(X509) *on_disk,
 		index_names(all);
 }
 
-/* How much of a handshake's message a list of names takes. */
+/* How much of a handshake's message a name takes. */
+static long
+name_bytes(X509_NAME *name)
+{
+	return 2 + i2d_X509_NAME(name, NULL);
+}
+
 static long
 list_bytes(STACK_OF(X509_NAME) *names)
 {
 	long		total = 0;
 
 	for (int i = 0; names != NULL && i < sk_X509_NAME_num(names); i++)
-		total += 2 + i2d_X509_NAME(sk_X509_NAME_value(names, i), NULL);
+		total += name_bytes(sk_X509_NAME_value(names, i));
+	return total;
+}
+
+/*
+ * The same of the list that the server would make from these: each name once,
+ * as the first of its certificates spells it.
+ */
+static long
+future_list_bytes(const TrustedCas *all)
+{
+	long		total = 0;
+
+	for (int i = 0; i < all->n_cas; i++)
+	{
+		int			ca = all->by_name[i];
+
+		if (i == 0 || compare_names(all, all->by_name[i - 1], ca) != 0)
+			total += name_bytes(X509_get_subject_name(all->cas[ca].certificate));
+	}
 	return total;
 }
 
@@ -235,8 +260,8 @@ measure_list(TrustedCas *all)
 		(void) sk_X509_NAME_set_cmp_func(all->names, compare_announced);
 		sk_X509_NAME_sort(all->names);
 	}
-	else if (all->n_cas > 0)
-		all->list_bytes = list_bytes(pgcp_ca_file_names());
+	else
+		all->list_bytes = future_list_bytes(all);
 }
 
 /*
