@@ -14,6 +14,9 @@
 #include "engine_key.h"
 #include "name.h"
 
+/* What OpenSSL's security level 2 asks for. */
+#define LEVEL_2_BITS 112
+
 /* "DNS:a, URI:b", or "". */
 static char *
 sans_text(const PgcertFacts *facts)
@@ -271,6 +274,23 @@ ctx_takes_chain(SSL_CTX *ctx, const pgcs_identity *identity, int *which)
 	return true;
 }
 
+/*
+ * OpenSSL before 3.5 refuses to send a certificate that is weakly signed.  Where
+ * it is sent, nearly every server refuses it.
+ */
+static void
+check_signature(pgcs_identity *identity)
+{
+	int			bits = pgcert_signature_security_bits(identity->leaf);
+
+	if (bits == 0 || bits >= LEVEL_2_BITS ||
+		(X509_get_extension_flags(identity->leaf) & EXFLAG_SS) != 0)
+		return;
+	pgcs_reasons_add(&identity->reasons, PGCS_DOUBT, "weak", identity->cert_path,
+					 "the certificate's signature (%s) is too weak for a server at OpenSSL's security level 2",
+					 OBJ_nid2ln(X509_get_signature_nid(identity->leaf)));
+}
+
 static void
 check_path(pgcs_identity *identity, const char *path, const char *parameter)
 {
@@ -311,6 +331,8 @@ pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx)
 			pgcs_reasons_hint(&identity->reasons,
 							  "have it issued anew: RSA of 2048 bits or more, or EC, signed with SHA-256");
 	}
+	else
+		check_signature(identity);
 	ERR_clear_error();
 }
 

@@ -100,7 +100,7 @@ subtest 'killed while its policies are read' => sub {
 	is($blocker->query("select count(*) from pg_cert_sessions where pid = $login->{pid}"), 1, 'it has a slot already');
 	kill 'KILL', $login->{pid} or die "could not kill $login->{pid}: $!";
 	my $log = $srv->wait_for_log(qr/all server processes terminated; reinitializing(?:.*\n)+?.*database system is ready to accept connections/, $mark);
-	like($log, qr/LOG:  server process \(PID $login->{pid}\) was terminated by signal 9: Killed/, 'the log has its end');
+	like($log, qr/LOG:  (?:server process|client backend) \(PID $login->{pid}\) was terminated by signal 9: Killed/, 'the log has its end');
 	eval { $login->{run}->finish };
 	unlike($login->{out}, qr/in/, 'it was not let in');
 	$blocker->wait_for_end;

@@ -47,13 +47,18 @@ is($got->{status}, 0, 'list: status 0, whatever is wrong with certificates');
 is($got->{stderr}, '', 'and not a word on stderr');
 unlike($list, qr/\e/, 'no colour where it is not a terminal');
 like($list, qr/^STATE +UNTIL +KEY +CERTIFICATE\n/, 'a head');
+
+# from 3.5 on, OpenSSL sends what is signed with SHA-1, for the server to refuse
+my ($sha1) = $list =~ m{^(unusable|doubtful) .*/sha1\.crt$}m;
+$sha1 //= 'unusable or doubtful';
 is_deeply([ $list =~ m{^(\w+ +[\d-]+ +\w+ +\Q$dir\E/\w+\.crt)$}mg ],
 	[ map { sprintf '%-11s %s  %-8s %s/%s.crt', $_->[1], last_day($_->[0]), $_->[2] // 'EC', $dir, $_->[0] }
 		[ 'alice', 'good' ], [ 'expired', 'unusable' ], [ 'future', 'unusable' ], [ 'locked', 'unusable' ],
-		[ 'lonely', 'incomplete' ], [ 'open', 'unusable' ], [ 'server', 'unusable' ], [ 'sha1', 'unusable' ],
+		[ 'lonely', 'incomplete' ], [ 'open', 'unusable' ], [ 'server', 'unusable' ], [ 'sha1', $sha1 ],
 		[ 'soon', 'expiring' ], [ 'weak', 'unusable', 'RSA' ] ],
 	'a line for each, sorted by path, with state, end, kind of key and file');
-like($list, qr/^10 certificates with a key, 7 of them unusable$/m, 'and a sum');
+my $unusable = $sha1 eq 'unusable' ? 7 : 6;
+like($list, qr/^10 certificates with a key, $unusable of them unusable$/m, 'and a sum');
 like($list, qr{alice\.crt\n +subject +CN=alice\n +issuer +CN=rootCA1,O=IDO\n +names +DNS:alice\.example\.com, URI:spiffe://x/alice\n},
 	'what the certificate says');
 
