@@ -269,7 +269,7 @@ remember_failure()
 	repeated+=("$lines")
 	if [ -e "$log.tap" ]; then
 		lines=$(find "$log.tap" -type f -print0 |
-			xargs -0 grep -h -A 12 '^ *not ok' | head -n 30) || true
+			xargs -0 grep -h -A 12 '^ *not ok' | sed -n 1,30p) || true
 		repeated+=("$lines")
 	fi
 }

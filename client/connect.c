@@ -20,7 +20,6 @@
 #include <time.h>
 
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include "cache.h"
 #include "choice.h"
@@ -49,6 +48,7 @@ struct pgcs_connection
 	PQconninfoOption *options;
 	PgcsTarget *targets;
 	size_t		n_targets;
+	size_t		n_hosts;		/* of which some have several addresses */
 	size_t		at;				/* the target after the present one */
 	bool		second_pass;	/* of prefer-standby */
 
@@ -106,39 +106,39 @@ fail_as_selector(pgcs_connection *connection)
 #define SQLSTATE_CANNOT_CONNECT_NOW "57P03"
 
 static bool
-shuffle(pgcs_connection *connection)
-{
-	for (size_t i = connection->n_targets - 1; i > 0; i--)
-	{
-		uint32_t	random;
-		size_t		j;
-		PgcsTarget	swap;
-
-		if (RAND_bytes((unsigned char *) &random, sizeof(random)) != 1)
-			return false;
-		j = random % (i + 1);
-		swap = connection->targets[i];
-		connection->targets[i] = connection->targets[j];
-		connection->targets[j] = swap;
-	}
-	return true;
-}
-
-static bool
 prefers_standby(const pgcs_connection *connection)
 {
 	const char *attrs = pgcs_option(connection->options, "target_session_attrs");
 
 	return attrs != NULL && strcmp(attrs, "prefer-standby") == 0 &&
-		connection->n_targets > 1;
+		connection->n_hosts > 1;
 }
 
-/* Is there any host left after the present one? */
+static bool
+balances(const pgcs_connection *connection)
+{
+	const char *balance = pgcs_option(connection->options, "load_balance_hosts");
+
+	return balance != NULL && strcmp(balance, "random") == 0;
+}
+
+/* Is there any host, or address, left after the present one? */
 static bool
 has_next_host(const pgcs_connection *connection)
 {
 	return connection->at < connection->n_targets ||
 		(prefers_standby(connection) && !connection->second_pass);
+}
+
+/* As libpq has it, a session that is not wanted speaks for all addresses. */
+static void
+skip_addresses(pgcs_connection *connection)
+{
+	size_t		position = target(connection)->position;
+
+	while (connection->at < connection->n_targets &&
+		   connection->targets[connection->at].position == position)
+		connection->at++;
 }
 
 /* ---------- connecting ---------- */
@@ -377,6 +377,13 @@ next_host(pgcs_connection *connection)
 	}
 	connection->at++;
 	connection->reprobed = false;
+	if (!pgcs_targets_split(&connection->targets, &connection->n_targets,
+							connection->at - 1, balances(connection)))
+	{
+		pgcs_fail_memory(connection->sel);
+		fail_as_selector(connection);
+		return;
+	}
 	if (pgcs_target_without_tls(target(connection), connection->options) != NULL)
 	{
 		start_connecting(connection, NULL);
@@ -498,11 +505,15 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 		 * version) but is not of the kind that was asked for.
 		 */
 		if (timed_out || connection->before == CONNECTION_STARTED ||
-			connection->before == CONNECTION_NEEDED ||
-			PQparameterStatus(conn, "server_version") != NULL ||
-			(has_next_host(connection) &&
-			 pgcs_verbose_sqlstate_is(PQerrorMessage(conn), SQLSTATE_CANNOT_CONNECT_NOW)))
+			connection->before == CONNECTION_NEEDED)
 			connection->stage = STAGE_NEXT_HOST;
+		else if (PQparameterStatus(conn, "server_version") != NULL ||
+				 (has_next_host(connection) &&
+				  pgcs_verbose_sqlstate_is(PQerrorMessage(conn), SQLSTATE_CANNOT_CONNECT_NOW)))
+		{
+			skip_addresses(connection);
+			connection->stage = STAGE_NEXT_HOST;
+		}
 		else
 			fail(connection, PGCS_UNREACHABLE);
 	}
@@ -517,7 +528,6 @@ pgcs_connect_start(pgcs_selector *sel, pgcs_bundle *bundle, pgcs_cache *cache,
 				   const char *const *keywords, const char *const *values)
 {
 	pgcs_connection *connection = calloc(1, sizeof(*connection));
-	const char *balance;
 
 	pgcs_clear_error(sel);
 	if (connection == NULL)
@@ -537,8 +547,9 @@ pgcs_connect_start(pgcs_selector *sel, pgcs_bundle *bundle, pgcs_cache *cache,
 		pgcs_connection_free(connection);
 		return NULL;
 	}
-	balance = pgcs_option(connection->options, "load_balance_hosts");
-	if (balance != NULL && strcmp(balance, "random") == 0 && !shuffle(connection))
+	connection->n_hosts = connection->n_targets;
+	if (balances(connection) &&
+		!pgcs_targets_shuffle(connection->targets, connection->n_targets))
 	{
 		pgcs_fail(sel, PGCS_FAILED, "no random numbers for load_balance_hosts");
 		pgcs_connection_free(connection);

@@ -34,12 +34,25 @@ typedef struct PgcsTarget
 	char	   *hostaddr;
 	char	   *port;
 	char	   *label;			/* "host:port" */
+	size_t		position;		/* of its host in the list */
+	bool		split;			/* it is one of its host's addresses */
 } PgcsTarget;
 
 /* The hosts of the options; NULL with the error set. */
 extern PgcsTarget *pgcs_targets(pgcs_selector *sel,
 								const PQconninfoOption *options, size_t *n);
 extern void pgcs_targets_free(PgcsTarget *targets, size_t n);
+
+/*
+ * In random order.  False without random numbers.
+ */
+extern bool pgcs_targets_shuffle(PgcsTarget *targets, size_t n);
+
+/*
+ * Replaces target number at by one for each address of its host's name, in
+ * random order if asked.  False if out of memory, or without random numbers.
+ */
+extern bool pgcs_targets_split(PgcsTarget **targets, size_t *n, size_t at, bool shuffle);
 
 /* libpq will never ask this host for TLS: a Unix socket, or sslmode=disable. */
 extern const char *pgcs_target_without_tls(const PgcsTarget *target,

@@ -231,6 +231,7 @@ pgcs_targets(pgcs_selector *sel, const PQconninfoOption *options, size_t *n)
 		PgcertBuf	label = PGCERT_BUF_INIT;
 		const char *shown;
 
+		target->position = i;
 		/* a list of one host with several addresses does not exist */
 		target->host = hosts != NULL && n_hosts == *n ? element(hosts, *n, i)
 			: strdup("");

@@ -264,7 +264,8 @@ sub patch_rounds
 {
 	my ($path) = @_;
 	my $bytes = slurp($path);
-	my $n = $bytes =~ s{\x04\x08(.{6})..\x02\x02\x08\x00}{\x04\x06$1\x02\x04\x7f\xff\xff\xff}gs;
+	my $n = $bytes =~ s{\x04(?:\x08(.{6})|\x10(.{14}))..\x02\x02\x08\x00}
+	  { my $salt = $1 // $2; "\x04" . chr(length $salt) . "$salt\x02\x04\x7f\xff\xff\xff" }egsx;
 
 	die "no rounds of 2048 in $path" unless $n;
 	write_file($path, $bytes);

