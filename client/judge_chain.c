@@ -63,11 +63,12 @@ static bool
 verify_all(PgcsCase *c, PgcsVerify request, PgcsVerification *v, bool *strong)
 {
 	int			level = c->judging->bundle->security_level;
+	PgcsVerification end;
 
 	request.auth_level = level > USUAL_SECURITY_LEVEL ? level : USUAL_SECURITY_LEVEL;
 	if (!verify(c, request, v))
 		return false;
-	*strong = v->error == X509_V_OK;
+	*strong = v->error == X509_V_OK && !ends_weakly(v, request.auth_level, &end);
 	if (*strong)
 		return true;
 	pgcs_verification_free(v);

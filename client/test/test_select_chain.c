@@ -218,6 +218,9 @@ test_strength(void)
 	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &weak});
 	Cert		other = make_cert((Wish) {.cn = "other", .issuer = &root1});
 	Cert		tiny = make_cert((Wish) {.cn = "tiny", .issuer = &root1, .key = "rsa:512"});
+	Cert		old = make_cert((Wish) {.cn = "old", .issuer = &root1, .sha1 = true});
+	Cert		old_int = make_cert((Wish) {.cn = "old_int", .issuer = &root1, .ca = true, .sha1 = true});
+	Cert		below = make_cert((Wish) {.cn = "below", .issuer = &old_int});
 
 	begin();
 	HOLD("leaf", &leaf);
@@ -238,10 +241,27 @@ test_strength(void)
 	is_text(outcome(), "none", "a key that is too small for libpq to send it");
 	is_text(reasons(), "libpq-refuses", "and no word on what a server would say");
 	finish();
+
+	/* a name for an anchor has no signature, but what it stands for has */
+	begin();
+	HOLD("old", &old);
+	BY_NAME(((Setup) {.level = 2}), &root1);
+	is_text(outcome(), "none", "a leaf that is signed with SHA-1");
+	ok(has_reason("weak") || has_reason("libpq-refuses"), "is refused by libpq or the server");
+	finish();
+	begin();
+	HOLD("below", &below, &old_int);
+	BY_NAME(((Setup) {.level = 2}), &root1);
+	is_text(outcome(), "none", "an intermediate that is signed with SHA-1");
+	ok(has_reason("weak") || has_reason("libpq-refuses"), "for the same reason");
+	finish();
 	free_cert(&weak);
 	free_cert(&leaf);
 	free_cert(&other);
 	free_cert(&tiny);
+	free_cert(&old);
+	free_cert(&old_int);
+	free_cert(&below);
 }
 
 int
