@@ -71,7 +71,7 @@ packages_of()
 	local list=(
 		"postgresql-$1" libipc-run-perl libio-pty-perl libpq-dev libssl-dev
 		libkrb5-dev libxml2-dev gcc libc6-dev make perl openssl pkg-config
-		iproute2 pgbouncer python3-minimal)
+		iproute2 mount pgbouncer python3-minimal)
 	local IFS=,
 
 	[ "$1" = 19 ] || list+=("postgresql-$1-pgtap")
@@ -82,7 +82,7 @@ packages_of()
 }
 
 # What tests do without where a suite lacks it.
-wishes="krb5-kdc krb5-admin-server opensc libengine-pkcs11-openssl \
+wishes="g++ git krb5-kdc krb5-admin-server opensc libengine-pkcs11-openssl \
 	mandoc python3-psycopg2 softhsm2"
 
 install_wishes()
@@ -181,11 +181,13 @@ borrow_pgtap()
 	fi
 }
 
-# Runs in namespaces of its own, as root of the chroot.
+# Runs in namespaces of its own.  The root becomes theirs: in a chroot no user
+# could make namespaces, as some tests do.
 enter_root()
 {
 	local target=$1
 
+	mount --bind "$target" "$target"
 	mount -t tmpfs tmpfs "$target/tmp"
 	chmod 1777 "$target/tmp"
 	mkdir -p "$target/dev/shm"
@@ -197,7 +199,11 @@ enter_root()
 	tar -C "$root" -cf - --exclude=./.git --exclude='*.o' --exclude='*.so' \
 		--exclude='*.a' --exclude='./tmp_check*' --exclude='./client/build' . |
 		tar -C "$target/tmp" --one-top-level=src -xf - --no-same-owner
-	exec chroot "$target" env -i PATH="$2:/usr/sbin:/usr/bin:/sbin:/bin" \
+	cd "$target"
+	mkdir -p .outside
+	pivot_root . .outside
+	exec chroot . sh -c 'umount -l /.outside && exec "$@"' sh \
+		env -i PATH="$2:/usr/sbin:/usr/bin:/sbin:/bin" \
 		LC_ALL=C.UTF-8 HOME=/root PG_CONFIG="$2/pg_config" \
 		/tmp/src/.ci/test.sh --leg
 }
