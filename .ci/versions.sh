@@ -16,7 +16,7 @@
 # skipped, comes before it.  The last line counts them all.  The exit status is
 # 0 unless one failed.  At most two run side by side, each has a limit, and so
 # has the whole, so that it ends in time whatever hangs: what is stopped has
-# failed.
+# failed, and what cannot be done in the time that is left is skipped.
 #
 # Needs root, mmdebstrap, and namespaces; what can be installed is.
 # What is in single quotes is for apt and mmdebstrap to expand, and traps call
@@ -32,6 +32,7 @@ at_once=2
 log_lines=3000			# of a leg that failed
 make_seconds=900		# for a root
 leg_seconds=1800		# for the tests in it
+enough_seconds=900		# with less it is not begun
 all_seconds=3600		# for everything, unless told otherwise
 work=
 children=()
@@ -226,6 +227,10 @@ leg()
 		return
 	fi
 	flock -s 9
+	if [ "$(remaining "$enough_seconds")" -lt "$enough_seconds" ]; then
+		echo "of $all_seconds s too few are left for its tests" >"$work/$major.skipped"
+		return
+	fi
 	# unshare holds back every signal but this one
 	timeout --foreground -s KILL "$(remaining "$leg_seconds")" \
 		unshare --mount --pid --net --ipc --uts --fork --kill-child \
