@@ -160,9 +160,11 @@ pgcs_read_bytes(const char *path, size_t max, pgcs_severity severity,
 							 "could not read file: %s", strerror(errno));
 			goto out;
 		}
-		if (r == 0)
-			break;
 		n += (size_t) r;
+
+		/* so much as it has, where more was asked for: that is its end */
+		if (r == 0 || n == (size_t) st.st_size)
+			break;
 	}
 	if (n > (size_t) st.st_size)
 	{
