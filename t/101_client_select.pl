@@ -433,7 +433,11 @@ is(pgcertsel($_->[0], @{ $_->[1] })->{status}, 1, "usage: $_->[2]")
 	[ 'select', ['--timeout=0'], 'a timeout that is none' ],
 	[ 'select', [ 'a=b', 'c=d' ], 'two conninfos' ],
 	[ 'choose', [], 'a command that does not exist' ],
-	[ 'select', ['--no-such-option'], 'an option that does not exist' ]);
+	[ 'select', ['--no-such-option'], 'an option that does not exist' ],
+	[ 'list', [ '--bundle', $bundle, '--format=json' ], 'a format of list' ],
+	[ 'names', [ '--ca-file', $ca1->{cert}, '--format=json' ], 'a format of names' ],
+	[ 'check', [ '--ca-file', $ca1->{cert}, '--bundle', $bundle, '--format=env' ], 'a format that check does not have' ],
+	map { [ $_, [ '--ca-file', $ca1->{cert}, '--bundle', $bundle, '--', 'true' ], "$_ with a program" ] } qw(select names list check));
 
 $srv->stop;
 done_testing();

@@ -52,12 +52,6 @@ command_check(int argc, char **argv)
 	Chosen		chosen = {NULL, NULL, NULL};
 	int			status = options_parse(&options, argc, argv, "check");
 
-	if (status == 0 && options.format != PGCS_FORMAT_JSON &&
-		options.format != PGCS_FORMAT_CONNINFO)
-	{
-		say("check prints a table, or json");
-		status = EXIT_ERROR;
-	}
 	if (status == 0)
 		status = options_prepare(&options);
 	if (status == 0)
