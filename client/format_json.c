@@ -1,6 +1,7 @@
 /*
  * format_json.c
- *		The choice for programs: every candidate with its reasons.
+ *		The choice for programs: every candidate with its reasons, and the
+ *		files that gave none.
  */
 #include <stdio.h>
 #include <string.h>
@@ -144,6 +145,12 @@ pgcs_format_json(PgcertBuf *buf, const pgcs_choice *choice, const char *error,
 	{
 		pgcert_buf_text(buf, i > 0 ? ",\n" : "\n");
 		add_candidate(buf, choice->candidates[i]);
+	}
+	pgcert_buf_text(buf, "],\n  \"problems\": [");
+	for (size_t i = 0; choice != NULL && i < choice->bundle->problems.n; i++)
+	{
+		pgcert_buf_text(buf, i > 0 ? ",\n    " : "\n    ");
+		pgcs_json_reason(buf, choice->bundle->problems.items[i]);
 	}
 	pgcert_buf_text(buf, "]\n}\n");
 }

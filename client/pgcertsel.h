@@ -550,7 +550,7 @@ typedef enum pgcs_format_kind
 {
 	PGCS_FORMAT_CONNINFO = 0,	/* sslcert='...' sslkey='...' */
 	PGCS_FORMAT_ENV = 1,		/* export PGSSLCERT='...' for a POSIX shell */
-	PGCS_FORMAT_JSON = 2,		/* status, paths, candidates with reasons */
+	PGCS_FORMAT_JSON = 2,		/* status, paths, candidates, problems */
 	PGCS_FORMAT_URI = 3,		/* postgresql://?sslcert=... */
 	PGCS_FORMAT_SERVICE = 4		/* a section of a service file */
 } pgcs_format_kind;

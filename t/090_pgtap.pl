@@ -16,6 +16,10 @@
 #									password is "secret"
 #						carol.crt	CN=carol, clientAuth, of an intermediate of
 #									rootCA1, which is in the file
+#	TWINS			a folder of two certificates with their keys:
+#						alice.crt	that of BUNDLE
+#						newer.crt	CN=alice, clientAuth, of another CA that is
+#									called rootCA1, and lasts longer
 #	OTHER_CA		the certificate of rootCA2
 #	PGCERTSEL		the command, if there is one
 #
@@ -37,24 +41,31 @@ my $ido = '/C=CA/ST=BC/L=VAN/O=IDO/OU=DEV';
 my $ca1 = $pki->root('rootCA1', subject => "$ido/CN=rootCA1");
 my $ca2 = $pki->root('rootCA2', subject => "$ido/CN=rootCA2");
 my $int = $pki->intermediate('int', issuer => $ca1, subject => '/O=IDO/CN=int');
-my $bundle = $pki->dir . '/bundle';
+my $twin = $pki->root('twin', subject => "$ido/CN=rootCA1");
+my $alice = $pki->leaf('alice', issuer => $ca1, eku => 'clientAuth');
+my $bundle = folder(
+	'bundle',
+	$alice,
+	$pki->leaf('alice2', issuer => $ca2, subject => '/CN=alice', eku => 'clientAuth'),
+	$pki->leaf('bob', issuer => $ca2, eku => 'clientAuth', password => 'secret'),
+	$pki->leaf('carol', issuer => $int, eku => 'clientAuth'));
+my $twins = folder('twins', $alice,
+	$pki->leaf('newer', issuer => $twin, subject => '/CN=alice', eku => 'clientAuth', days => 4000));
 
-mkdir $bundle or die "could not create $bundle: $!";
-put_into_bundle('alice', $pki->leaf('alice', issuer => $ca1, eku => 'clientAuth'));
-put_into_bundle('alice2', $pki->leaf('alice2', issuer => $ca2,
-		subject => '/CN=alice', eku => 'clientAuth'));
-put_into_bundle('bob', $pki->leaf('bob', issuer => $ca2, eku => 'clientAuth',
-		password => 'secret'));
-put_into_bundle('carol', $pki->leaf('carol', issuer => $int, eku => 'clientAuth'));
-
-sub put_into_bundle
+# Each with its chain as NAME.crt and its key as NAME.key.
+sub folder
 {
-	my ($name, $cert) = @_;
+	my ($name, @leaves) = @_;
+	my $dir = $pki->dir . "/$name";
 
-	copy($cert->{chain}, "$bundle/$name.crt") or die "could not copy: $!";
-	copy($cert->{key}, "$bundle/$name.key") or die "could not copy: $!";
-	chmod 0600, "$bundle/$name.key";
-	return;
+	mkdir $dir or die "could not create $dir: $!";
+	foreach my $leaf (@leaves)
+	{
+		copy($leaf->{chain}, "$dir/$leaf->{name}.crt") or die "could not copy: $!";
+		copy($leaf->{key}, "$dir/$leaf->{name}.key") or die "could not copy: $!";
+		chmod 0600, "$dir/$leaf->{name}.key";
+	}
+	return $dir;
 }
 
 my $srv = CertPolicy::Server->new(
@@ -82,6 +93,7 @@ my %env = (
 	CA_FILE => $ca1->{cert},
 	OTHER_CA => $ca2->{cert},
 	BUNDLE => $bundle,
+	TWINS => $twins,
 	PGCERTSEL => $ENV{PGCERTSEL} // 'pgcertsel');
 
 my @files = @ARGV ? @ARGV : sort glob("$FindBin::RealBin/*.sql");

@@ -257,16 +257,26 @@ $got = pgcertsel('select', $conninfo, '--bundle', $twins, '--ca-file', $ca1->{ce
 like($got->{stdout}, qr{/client1\.crt}, 'and the CA certificate settles it');
 $got = pgcertsel('check', $conninfo, '--bundle', $twins, '--ca-file', $ca1->{cert});
 like($got->{stdout}, qr/^\* certain +\S+client1\.crt/m, 'with certainty');
+$got = pgcertsel('check', $conninfo, '--bundle', $twins, '--ca-file', $ca1->{cert}, '--format=json');
+like($got->{stdout}, qr/"code": "crl-unknown", "severity": "note"/, 'but for CRLs, which json says by a code');
+$got = pgcertsel('check', $conninfo, '--bundle', $twins, '--confirm', '--format=json');
+like($got->{stdout}, qr/"verdict": "certain", "sslcert": "[^"]*client1\.crt"(?:(?!"verdict").)*"code": "accepted-by-server", "severity": "note"/s,
+	'json: what the server accepted');
+like($got->{stdout}, qr/"verdict": "unusable", "sslcert": "[^"]*newer\.crt"(?:(?!"verdict").)*"code": "refused-by-server", "severity": "fatal"/s,
+	'json: what it refused');
 
 # --- roles and policies -------------------------------------------------
 
-my $alice = $pki->leaf('alice', issuer => $ca1, eku => 'clientAuth', days => 30);
+my $alice = $pki->leaf('alice', issuer => $ca1, eku => 'clientAuth', days => 10);
 my $bob = $pki->leaf('bob', issuer => $ca1, eku => 'clientAuth', san => 'URI:spiffe://x/bob');
 my $roles = folder('roles', $alice, $bob);
 
 $got = pgcertsel('select', $conninfo, '--bundle', $roles, '-U', 'alice');
 like($got->{stdout}, qr{/alice\.crt}, '-U alice: the certificate of alice');
 is($got->{stderr}, '', 'without a word');
+$got = pgcertsel('check', $conninfo, '--bundle', $roles, '-U', 'alice', '--format=json');
+like($got->{stdout}, qr/"sslcert": "[^"]*alice\.crt"(?:(?!"verdict").)*"code": "expires-soon", "severity": "note"/s,
+	'json: that it expires soon');
 $got = pgcertsel('select', $conninfo, '--bundle', $roles, '-U', 'carol');
 is($got->{status}, 0, '-U carol: some certificate');
 like($got->{stderr}, qr/warning: "CN=bob" .* and "CN=alice" .* fit equally well/,
@@ -433,7 +443,11 @@ is(pgcertsel($_->[0], @{ $_->[1] })->{status}, 1, "usage: $_->[2]")
 	[ 'select', ['--timeout=0'], 'a timeout that is none' ],
 	[ 'select', [ 'a=b', 'c=d' ], 'two conninfos' ],
 	[ 'choose', [], 'a command that does not exist' ],
-	[ 'select', ['--no-such-option'], 'an option that does not exist' ]);
+	[ 'select', ['--no-such-option'], 'an option that does not exist' ],
+	[ 'list', [ '--bundle', $bundle, '--format=json' ], 'a format of list' ],
+	[ 'names', [ '--ca-file', $ca1->{cert}, '--format=json' ], 'a format of names' ],
+	[ 'check', [ '--ca-file', $ca1->{cert}, '--bundle', $bundle, '--format=env' ], 'a format that check does not have' ],
+	map { [ $_, [ '--ca-file', $ca1->{cert}, '--bundle', $bundle, '--', 'true' ], "$_ with a program" ] } qw(select names list check));
 
 $srv->stop;
 done_testing();

@@ -11,6 +11,7 @@ use CertPolicy::PKI;
 use CertPolicy::Server;
 use File::Copy qw(copy);
 use IO::Socket::UNIX;
+use JSON::PP ();
 use POSIX qw(mkfifo);
 use Test::More;
 
@@ -81,7 +82,23 @@ sub check_all
 		map { ('--bundle', $_) } @$sources);
 	is($got->{status}, 2, "$what: alone it is nothing suitable");
 	is($got->{stdout}, "sslcert='/dev/null/none'", "$what: and sends nothing");
+	check_json($what, map { ('--bundle', $_) } $dir, @$sources);
 	return $got->{stderr};
+}
+
+# What check has in its table is in json, too.
+sub check_json
+{
+	my ($what, @sources) = @_;
+	my @check = ($pgcertsel, 'check', '--names-file', $names, @sources);
+	my ($table) = run(@check)->{stdout} =~ /^Files that are no certificate with a key:\n(.*)/ms;
+	my @problems = map {
+		my $hint = defined $_->{hint} ? "\n         do: $_->{hint}" : '';
+		'  ' . substr("$_->{severity}:  ", 0, 7) . "$_->{file}: $_->{text}$hint";
+	} @{ JSON::PP::decode_json(run(@check, '--format=json')->{stdout})->{problems} };
+
+	is(join("\n", @problems), $table // '', "$what: check says it in json");
+	return;
 }
 
 # --- files that are named ----------------------------------------------
@@ -94,7 +111,7 @@ check_all('missing', ["$place/missing.crt"],
 check_all('empty', [ write_file("$place/empty.crt", '') ], qr{empty\.crt: is empty});
 SKIP:
 {
-	skip 'root reads everything', 12 if $> == 0;
+	skip 'root reads everything', 14 if $> == 0;
 	check_all('unreadable', [ write_file("$place/unreadable.crt", slurp($bob->{cert}), 0000) ],
 		qr{unreadable\.crt: could not open file: Permission denied}, 1);
 	mkdir "$place/closed", 0000;
@@ -289,6 +306,11 @@ like($got->{stdout}, $_, "it says: $_")
   qr{huge: is larger}, qr{README: holds no PEM block}, qr{\\0[Aa]name\\1[Bb]\[31m\.crt: no key was found};
 unlike($got->{stdout}, qr/\e/, 'a terminal is safe from file names');
 unlike($got->{stdout}, qr/hidden|\/sub\//, 'hidden names and folders below are not looked at');
+$got = run($pgcertsel, 'check', '--names-file', $names, '--bundle', $zoo, '--format=json');
+is_deeply([ sort map { "$_->{code} " . $_->{file} =~ s{.*/}{}sr } @{ JSON::PP::decode_json($got->{stdout})->{problems} } ],
+	[ 'file-missing dangling.crt', 'file-not-pem README', map({ "file-special $_" } 'fifo.crt', $socket ? 's.crt' : (), 'zero.crt'),
+		'file-too-large huge', 'file-unreadable loop.crt', 'file-unreadable loop2.crt', "no-key \nname\e[31m.crt" ],
+	'json has a code for each');
 $got = run($pgcertsel, 'select', '--names-file', $names, '--bundle', $zoo);
 is($got->{stdout}, "sslcert='$zoo/bob.pem' sslkey='$zoo/bob.pem'", 'and the good one is chosen');
 

@@ -71,6 +71,8 @@ is_deeply([ files() ], [$path], 'nothing else lies there');
 like(pgcertsel('check', @select[1 .. $#select])->{stdout},
 	qr{^\* doubtful +\Q$path\E\n.*\n(?:.*doubt: .*\n)?.*leaf\.crt: its chain is completed with "CN=int2" from \S+z-int2\.pem, "CN=int1" from}m,
 	'check tells where it comes from');
+like(pgcertsel('check', @select[1 .. $#select], '--format=json')->{stdout},
+	qr/"verdict": "doubtful", "sslcert": "\Q$path\E"(?:(?!"verdict").)*"code": "chain-completed", "severity": "note"/s, 'json by a code');
 
 sub subjects
 {
@@ -152,6 +154,8 @@ like($got->{stderr}, qr/could not write the completed chain: the directory has g
 	'with the reason');
 is($got->{stdout}, "sslcert='/dev/null/none'", 'sending nothing');
 is_deeply([ files() ], [], 'and writing nothing');
+like(pgcertsel('check', @select[1 .. $#select], '--format=json')->{stdout},
+	qr/"code": "chain-not-written", "severity": "fatal"/, 'json: the code');
 chmod 0700, $chains;
 
 $got = pgcertsel(@select[0 .. 3], '--complete-chain', "$bundle/leaf.crt/x");

@@ -168,6 +168,63 @@ like(tool('--strict', $bundle, conninfo($pa))->{stdout},
 $a->conf("ssl_ca_file = '$ca1->{cert}'\n");
 $a->reload;
 
+my $home = $pki->dir . '/home';
+my $strange = $pki->leaf('strange', issuer => $ca3, eku => 'clientAuth');
+mkdir $home or die $!;
+mkdir "$home/.postgresql" or die $!;
+copy($strange->{cert}, "$home/.postgresql/postgresql.crt") or die $!;
+copy($strange->{key}, "$home/.postgresql/postgresql.key") or die $!;
+chmod 0600, "$home/.postgresql/postgresql.key" or die $!;
+my $empty = $pki->dir . '/empty';
+mkdir $empty or die $!;
+my %at_home = (env => { CertPolicy::Server::at_home($home) });
+
+$a->hba('host all all 127.0.0.1/32 trust');
+$a->reload;
+like($a->client([ 'psql', '-XAtqd', conninfo($pa), '-c', 'select 1' ], %at_home)->{log}, qr/could not accept SSL connection/,
+	'what is at home is refused, and libpq alone sends it');
+my @ways = map { my $way = $_; map { [ @$way, @$_ ] } [], ['--strict'] } [], ['--poll'];
+foreach my $way (@ways)
+{
+	my $how = join ' ', 'connect', @$way;
+	my $got = $a->client([ $tool, @$way, $empty, conninfo($pa) ], %at_home);
+
+	if ("@$way" =~ /strict/)
+	{
+		like($got->{stdout}, qr/^error: .*no suitable certificate/, "$how: nothing but at home: not even tried");
+	}
+	else
+	{
+		is($got->{stdout}, "$pa none", "$how: what is at home is not sent");
+	}
+}
+
+$a->conf("ssl_ca_file = ''\n");
+$a->reload;
+foreach my $way (@ways)
+{
+	my $how = join ' ', 'connect', @$way;
+
+	is($a->client([ $tool, @$way, $bundle, conninfo($pa) ], %at_home)->{stdout}, "$pa none",
+		"$how: a server without ssl_ca_file gets none");
+}
+
+$a->conf("ssl = off\n");
+$a->reload;
+foreach my $way (@ways)
+{
+	my $how = join ' ', 'connect', @$way;
+
+	is($a->client([ $tool, @$way, $bundle, conninfo($pa) =~ s/require/prefer/r ], %at_home)->{stdout}, "$pa none",
+		"$how: a server without TLS is connected to without");
+	like($a->client([ $tool, @$way, $bundle, conninfo($pa) ], %at_home)->{stdout},
+		qr/^error: .*server does not support SSL, but SSL was required/, "$how: unless that is asked for");
+}
+is(tool($bundle, conninfo($pa, $pb) =~ s/require/prefer/r)->{stdout}, "$pa none", 'and it counts as reached, as in libpq');
+$a->conf("ssl = on\nssl_ca_file = '$ca1->{cert}'\n");
+$a->hba('hostssl all all 127.0.0.1/32 trust clientcert=verify-ca', 'hostnossl all all 127.0.0.1/32 reject');
+$a->reload;
+
 # --- the cache ------------------------------------------------------------------------------
 
 sub connections

@@ -89,5 +89,25 @@ SELECT ok(:'accepted', 'and the server''s dry run agrees');
 SELECT is(:'dn'::text, '/CN=carol', 'and lets it in');
 \! psql -XAtqc "SECURITY LABEL FOR pg_cert_policy ON ROLE alice IS NULL"
 
+-- Two CAs of one name: the names alone take the later certificate, which the
+-- server would refuse; the CA certificates, from SQL, tell the two apart.  No
+-- root file is named, since it would tell them apart as well.
+\set by_name `"$PGCERTSEL" select "host=localhost hostaddr=127.0.0.1 port=$PGPORT dbname=postgres sslmode=require" --bundle "$TWINS" -U alice --format json`
+SELECT is(:'by_name'::json ->> 'sslcert', :'TWINS' || '/newer.crt', 'of twins, the names take the wrong one');
+SELECT is(:'by_name'::json ->> 'certain', 'false', 'which is not certain');
+SELECT set_eq(
+  format($$SELECT c ->> 'verdict' FROM json_array_elements(%L::json -> 'candidates') c$$, :'by_name'),
+  ARRAY['doubtful'], 'both are doubtful');
+\set by_cas `"$PGCERTSEL" select "host=localhost hostaddr=127.0.0.1 port=$PGPORT dbname=postgres sslmode=require" --bundle "$TWINS" -U alice --format json --names-from "host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE"`
+SELECT is(:'by_cas'::json ->> 'sslcert', :'TWINS' || '/alice.crt', '--names-from takes the right one');
+SELECT is(:'by_cas'::json ->> 'certain', 'true', 'which is certain');
+SELECT set_eq(
+  format($$SELECT r ->> 'code' FROM json_array_elements(%L::json -> 'candidates') c,
+                  json_array_elements(c -> 'reasons') r
+            WHERE c ->> 'sslcert' LIKE '%%/newer.crt' AND r ->> 'severity' = 'fatal'$$, :'by_cas'),
+  ARRAY['chain'], 'and rules the other out by its chain');
+\set dn `"$PGCERTSEL" exec "host=localhost hostaddr=127.0.0.1 port=$PGPORT dbname=postgres sslmode=require" --bundle "$TWINS" -U alice --names-from "host=$PGHOST port=$PGPORT user=$PGUSER dbname=$PGDATABASE" -- psql -XAtqc "select client_dn from pg_stat_ssl where pid = pg_backend_pid()"`
+SELECT is(:'dn'::text, '/CN=alice', 'which logs in');
+
 SELECT * FROM finish();
 ROLLBACK;

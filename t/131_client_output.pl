@@ -191,6 +191,13 @@ foreach my $extra (0, 1)
 	is($got->{status}, $extra ? 2 : 0, $extra ? 'is refused' : 'can be used');
 	like($got->{stderr}, qr/longer than the 1023 bytes that libpq keeps of sslcert/, 'with the reason') if $extra;
 	is(parameters(run($readback, 'parse', $got->{stdout}))->{sslcert}, "$long/$stem.crt", 'whole') if !$extra;
+
+	# the key's path alone
+	$got = run($pgcertsel, 'select', '--ca-file', $ca->{cert}, '--bundle', $leaf->{cert}, '--bundle', "$long/$stem.key");
+	is($got->{status}, $extra ? 2 : 0, 'of a key alone, it ' . ($extra ? 'is refused' : 'can be used'));
+	like($got->{stderr}, qr/\Q$stem\E\.key: path is longer than the 1023 bytes that libpq keeps of sslkey/, 'with the reason') if $extra;
+	is_deeply([ @{ parameters(run($readback, 'parse', $got->{stdout})) }{qw(sslcert sslkey)} ], [ $leaf->{cert}, "$long/$stem.key" ], 'whole')
+	  if !$extra;
 }
 
 # --- the whole connection -----------------------------------------------------------

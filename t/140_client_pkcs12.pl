@@ -330,6 +330,8 @@ $got = pgcertsel('select', $conninfo, '--bundle', $dir, '--unpack', $unpacked);
 is($got->{status}, 2, 'a folder that others can enter: nothing suitable');
 like($got->{stderr}, qr/\Q$p12\E: could not unpack the PKCS#12 file: the directory has group or world access/, 'with the reason');
 is_deeply([ files($unpacked) ], [], 'and nothing is written');
+like(pgcertsel('check', $conninfo, '--bundle', $dir, '--unpack', $unpacked, '--format=json')->{stdout},
+	qr/"code": "not-unpacked", "severity": "fatal"/, 'json: the code');
 
 write_file("$dir/broken.p12", substr(slurp($p12), 0, 500));
 like(pgcertsel('list', '--bundle', $dir)->{stdout}, qr{broken\.p12: holds no PEM block}, 'half a file is none');

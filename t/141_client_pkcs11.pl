@@ -174,6 +174,7 @@ foreach my $command (qw(check list))
 	unlike($got->{stdout} . $got->{stderr}, qr/$pin/, "$command does not show it");
 }
 like($got->{stdout}, qr/^ +key +\Q$shown\E$/m, 'but the rest of the key');
+like(pgcertsel('check', $given)->{stdout}, qr/^\* doubtful +\Q$alice->{cert}\E$/m, 'check marks the choice, PIN or not');
 $got = pgcertsel('select', "$conninfo sslcert=$alice->{cert} sslkey=pkcs11:pkcs11:object=nobody;type=private?pin-value=$pin", '--confirm');
 is($got->{status}, 2, 'a key that the token does not have: nothing suitable with --confirm');
 like($got->{stderr}, qr/could not read private SSL key "pkcs11:object=nobody;type=private" from engine "pkcs11"/,

@@ -107,15 +107,30 @@ SKIP:
 	like(run('man', '-M', $man, 'pgcertsel')->{stdout}, qr/^PGCERTSEL\(1\)/m, 'and the command\'s');
 }
 
-# the page of reasons refers to the header for the codes: they must be those of the code
-my %code = map { $_ => 1 } map { slurp($_) =~ /"((?:[a-z0-9]+-)+[a-z0-9]+|expired|purpose|chain|weak|curve|policy|role|changed)"[,;]/g }
-  glob "$FindBin::RealBin/../client/*.c";
-my ($documented) = $header =~ /A stable word for programs(.*?)\*\//s;
-foreach my $reason ($documented =~ /\b((?:[a-z0-9]+-)+[a-z0-9]+)(?=[,.])/g)
+# --- codes of reasons -----------------------------------------------------------
+
+# The page of reasons refers to the header for them, docs/client.md has a table:
+# both must have all that the code has, and no others.
+my $word = qr/[a-z][a-z0-9]*(?:-[a-z0-9]+)*/;
+my $string = qr/"(?:[^"\\]|\\.)*"/;
+my %code;
+
+foreach my $source (map { slurp($_) =~ s{/\*.*?\*/}{}gsr } glob "$FindBin::RealBin/../client/*.c")
 {
-	next if $reason eq 'signature-algorithm' || $reason eq 'no-names';
-	ok($code{$reason}, "reason $reason is in the code, too");
+	# whatever is a word in a statement that is about a severity or a code
+	foreach my $statement (grep { /\b(?:PGCS_(?:NOTE|DOUBT|FATAL)|severity|code)\b|\brefuse\(/ } $source =~ /((?:$string|[^";{}])+)/g)
+	{
+		$code{$_} = 1 foreach $statement =~ /"($word)"/g;
+	}
 }
+my ($documented) = $header =~ /A stable word for programs\.(.*?)\*\//s;
+$documented =~ s/^ \*//mg;
+$documented =~ s/\bOf [a-z\s]+://g;
+my ($table) = slurp("$FindBin::RealBin/../docs/client.md") =~ /^## Reasons\n(.*?)^## /ms;
+
+cmp_ok(scalar(keys %code), '>', 40, 'the code has reasons');
+is_deeply([ sort $documented =~ /($word)/g ], [ sort keys %code ], 'the header lists the codes, each once');
+is_deeply([ sort map { /`($word)`/g } $table =~ /^\| (`[^|]*)\|/mg ], [ sort keys %code ], 'so does the table of docs/client.md');
 
 # --- the header -------------------------------------------------------------------
 

@@ -10,15 +10,11 @@ static const char *const verdict_words[] = {"unusable", "doubtful", "certain"};
 static const Colour verdict_colours[] = {COLOUR_BAD, COLOUR_DOUBT, COLOUR_GOOD};
 
 static void
-print_candidate(const Chosen *chosen, const pgcs_candidate *candidate)
+print_candidate(const Chosen *chosen, const pgcs_candidate *candidate,
+				bool is_winner)
 {
 	const pgcs_identity *identity = pgcs_candidate_identity(candidate);
 	pgcs_verdict verdict = pgcs_candidate_verdict(candidate);
-	const char *winner = pgcs_choice_cert_path(chosen->choice);
-	bool		is_winner = winner != NULL &&
-		strcmp(winner, pgcs_identity_cert_path(identity)) == 0 &&
-		strcmp(pgcs_choice_key_path(chosen->choice),
-			   pgcs_identity_key_path(identity)) == 0;
 	char		date[16];
 	size_t		n_hosts = pgcs_request_n_hosts(chosen->request);
 
@@ -38,11 +34,14 @@ print_candidate(const Chosen *chosen, const pgcs_candidate *candidate)
 static void
 print_table(const Chosen *chosen)
 {
+	bool		found = pgcs_choice_status(chosen->choice) == PGCS_FOUND;
+
 	print_request(chosen->request);
 	printf(pgcs_choice_n_candidates(chosen->choice) > 0
 		   ? "\n  VERDICT   CERTIFICATE\n" : "\n");
 	for (size_t i = 0; i < pgcs_choice_n_candidates(chosen->choice); i++)
-		print_candidate(chosen, pgcs_choice_candidate(chosen->choice, i));
+		print_candidate(chosen, pgcs_choice_candidate(chosen->choice, i),
+						found && i == 0);
 	print_problems(chosen->bundle);
 }
 
@@ -53,12 +52,6 @@ command_check(int argc, char **argv)
 	Chosen		chosen = {NULL, NULL, NULL};
 	int			status = options_parse(&options, argc, argv, "check");
 
-	if (status == 0 && options.format != PGCS_FORMAT_JSON &&
-		options.format != PGCS_FORMAT_CONNINFO)
-	{
-		say("check prints a table, or json");
-		status = EXIT_ERROR;
-	}
 	if (status == 0)
 		status = options_prepare(&options);
 	if (status == 0)

@@ -99,7 +99,7 @@ print_help(const char *command)
 		   "      --confirm            prove the choice by a TLS handshake\n"
 		   "      --strict             refuse to choose between equals\n"
 		   "\nOutput:\n"
-		   "      --format=FORMAT      conninfo, env, json, uri or service\n"
+		   "      --format=FORMAT      conninfo, env, json, uri or service; of check: json\n"
 		   "      --full               the whole connection, not only the certificate\n"
 		   "      --show-password      print passwords as well\n"
 		   "      --help               this text\n");
@@ -155,6 +155,24 @@ parse_format(const char *text, pgcs_format_kind *kind)
 	return false;
 }
 
+/* Has the subcommand this format?  0 or an exit status. */
+static int
+check_format(pgcs_format_kind kind, const char *command)
+{
+	if (strcmp(command, "list") == 0 || strcmp(command, "names") == 0)
+	{
+		say("%s prints text, and has no --format", command);
+		return EXIT_ERROR;
+	}
+	if (strcmp(command, "check") == 0 && kind != PGCS_FORMAT_JSON &&
+		kind != PGCS_FORMAT_CONNINFO)
+	{
+		say("check prints a table, or json");
+		return EXIT_ERROR;
+	}
+	return 0;
+}
+
 /* One option; 0, an exit status, or -1 for --help. */
 static int
 take_option(Options *options, int option, const char *argument, const char *command)
@@ -207,7 +225,7 @@ take_option(Options *options, int option, const char *argument, const char *comm
 					argument);
 				return EXIT_ERROR;
 			}
-			break;
+			return check_format(options->format, command);
 		case OPT_FULL:
 			options->full = true;
 			break;
@@ -286,6 +304,11 @@ options_parse(Options *options, int argc, char **argv, const char *command)
 			options->conninfo = argv[i];
 		else
 			options->dbname = argv[i];
+	}
+	if (options->program != NULL && strcmp(command, "exec") != 0)
+	{
+		say("only \"pgcertsel exec\" runs a program");
+		return EXIT_ERROR;
 	}
 	if ((options->names_from != NULL) + (options->ca_file != NULL) +
 		(options->names_file != NULL) > 1)

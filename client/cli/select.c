@@ -79,11 +79,6 @@ command_select(int argc, char **argv)
 		options_free(&options);
 		return 0;
 	}
-	if (status == 0 && options.program != NULL)
-	{
-		say("only \"pgcertsel exec\" runs a program");
-		status = EXIT_ERROR;
-	}
 	if (status == 0)
 		status = options_prepare(&options);
 	if (status == 0)

@@ -2,10 +2,12 @@
  * test_bundle.c
  *		Reading PEM as libpq will, and finding each certificate its key.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/pem.h>
 
@@ -82,17 +84,26 @@ describe_file(const PgcsFile *file, char *text, size_t size)
 		snprintf(text + len, size - len, " no memory");
 }
 
+/* Frees the path. */
 static void
-check_file(const char *what, const char *text, const char *want)
+check_file_at(const char *what, char *path, const char *want)
 {
-	char	   *path = write_text("file", text, 0600);
 	PgcsFile   *file = pgcs_file_read(path, true);
 	char		got[256];
 
 	describe_file(file, got, sizeof(got));
-	is_text(got, want, "a file with %s", what);
+	is_text(got, want, "%s", what);
 	pgcs_file_free(file);
 	free(path);
+}
+
+static void
+check_file(const char *what, const char *text, const char *want)
+{
+	char		words[128];
+
+	snprintf(words, sizeof(words), "a file with %s", what);
+	check_file_at(words, write_text("file", text, 0600), want);
 }
 
 static void
@@ -189,6 +200,39 @@ test_shown(void)
 	}
 }
 
+/* ---------- files that cannot be used ---------- */
+
+static void
+test_bad_files(void)
+{
+	char	   *path = test_path("fifo");
+
+	if (mkfifo(path, 0600) != 0)
+		die("could not make a FIFO");
+	check_file_at("a FIFO is not opened", path, " file-special");
+	check_file_at("nor is a device", strdup("/dev/zero"), " file-special");
+	test_make_dir("folder");
+	check_file_at("a directory", test_path("folder"), " file-directory");
+	check_file_at("no file", test_path("missing"), " file-missing");
+	check_file_at("a file in no directory", test_path("fifo/x"), " file-missing");
+	path = test_path("loop");
+	if (symlink("loop", path) != 0)
+		die("could not make a link");
+	check_file_at("a link to itself", path, " file-unreadable");
+	if (geteuid() != 0)
+		check_file_at("a file that may not be read", write_text("closed", "hello\n", 0000),
+					  " file-unreadable");
+	check_file_at("an empty file", write_text("empty", "", 0600), " file-empty");
+	path = write_text("large", "", 0600);
+	if (truncate(path, PGCS_MAX_FILE_SIZE + 1) != 0)
+		die("could not make a large file");
+	check_file_at("a file of more than 1 MB", path, " file-too-large");
+	path = write_text("full", "", 0600);
+	if (truncate(path, PGCS_MAX_FILE_SIZE) != 0)
+		die("could not make a large file");
+	check_file_at("a file of 1 MB is read", path, " file-not-pem");
+}
+
 /* ---------- the mode of a key file ---------- */
 
 static void
@@ -218,6 +262,75 @@ test_modes(void)
 		ok(pgcs_reasons_have(&reasons, "key-mode") == !cases[i].want, "with a reason");
 		pgcs_reasons_free(&reasons);
 	}
+}
+
+/* ---------- long paths ---------- */
+
+/* A path of so many bytes below the directory of the tests. */
+static char *
+path_of_length(size_t len)
+{
+	char		path[2048];
+	size_t		n = (size_t) snprintf(path, sizeof(path), "%s", test_dir());
+
+	while (n < len)
+	{
+		size_t		part = len - n - 1 > 200 ? 100 : len - n - 1;
+
+		path[n] = '/';
+		memset(path + n + 1, 'x', part);
+		n += 1 + part;
+		path[n] = '\0';
+		if (n < len && mkdir(path, 0700) != 0 && errno != EEXIST)
+			die("could not make %s", path);
+	}
+	return strdup(path);
+}
+
+static void
+check_lengths(const char *what, size_t cert_len, size_t key_len, const char *want)
+{
+	pgcs_selector *sel = pgcs_selector_new();
+	pgcs_bundle *bundle;
+	char	   *cert = path_of_length(cert_len);
+	char	   *key = path_of_length(key_len);
+	char	   *from_cert = write_cert("short.crt", &alice);
+	char	   *from_key = write_key("short.key", &alice, NULL);
+	const pgcs_identity *identity;
+	char		got[256] = "";
+
+	if (rename(from_cert, cert) != 0 || rename(from_key, key) != 0)
+		die("could not name a file %s", cert);
+	pgcs_add_pair(sel, cert, key, NULL);
+	bundle = pgcs_bundle_load(sel);
+	identity = pgcs_bundle_identity(bundle, 0);
+	for (size_t i = 0; i < pgcs_identity_n_reasons(identity); i++)
+	{
+		const pgcs_reason *reason = pgcs_identity_reason(identity, i);
+
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s of the %s;",
+				 pgcs_reason_code(reason),
+				 strcmp(pgcs_reason_file(reason), cert) == 0 ? "certificate" : "key");
+	}
+	is_text(got, want, "%s", what);
+	pgcs_bundle_free(bundle);
+	pgcs_selector_free(sel);
+	unlink(cert);
+	unlink(key);
+	free(cert);
+	free(key);
+	free(from_cert);
+	free(from_key);
+}
+
+static void
+test_lengths(void)
+{
+	check_lengths("paths that libpq just keeps", PGCS_MAX_PATH_LEN, PGCS_MAX_PATH_LEN - 1, "");
+	check_lengths("a certificate's path that is too long", PGCS_MAX_PATH_LEN + 1, 500,
+				  "path-too-long of the certificate;");
+	check_lengths("a key's path that is too long", 500, PGCS_MAX_PATH_LEN + 1,
+				  "path-too-long of the key;");
 }
 
 /* ---------- pairing ---------- */
@@ -291,6 +404,13 @@ static char *
 locked_key(const char *name, const Cert *cert)
 {
 	return write_key(name, cert, "sesame");
+}
+
+static char *
+broken_key(const char *name, const Cert *cert)
+{
+	(void) cert;
+	return write_text(name, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0600);
 }
 
 static void
@@ -405,6 +525,16 @@ test_pairing(void)
 	check_dir("if both are wrong, the one of the same stem", dir, NULL,
 			  "alice.crt=alice.key key-mode;");
 	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(plain_key, "alice:1.key", &alice);
+	check_dir("a colon is what libpq takes for an engine's", dir, NULL,
+			  "alice.crt=alice:1.key key-path-colon;");
+	dir = new_dir();
+	put(write_cert, "alice.crt", &alice);
+	put(broken_key, "alice.key", &alice);
+	check_dir("a key that cannot be decoded", dir, NULL,
+			  " ! no-key alice.crt ! key-unusable alice.key");
+	dir = new_dir();
 	put(write_cert, "ca.crt", &ca);
 	put(plain_key, "cakey.pem", &ca);
 	check_dir("a CA's key has any name", dir, NULL, "ca.crt=cakey.pem ca-certificate;");
@@ -479,8 +609,10 @@ main(void)
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
 	renewed = make_cert((Wish) {.cn = "alice", .issuer = &ca, .key_of = &alice});
 	test_files();
+	test_bad_files();
 	test_shown();
 	test_modes();
+	test_lengths();
 	test_pairing();
 	free_cert(&ca);
 	free_cert(&alice);

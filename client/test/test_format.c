@@ -45,6 +45,7 @@ make_choice(const char *cert, const char *key, const char *password)
 	pgcs_choice *choice = calloc(1, sizeof(*choice));
 	pgcs_candidate *candidate = calloc(1, sizeof(*candidate));
 	pgcs_identity *identity = calloc(1, sizeof(*identity));
+	pgcs_selector *sel = pgcs_selector_new();
 
 	identity->cert_path = strdup(cert);
 	identity->key_path = strdup(key);
@@ -60,6 +61,13 @@ make_choice(const char *cert, const char *key, const char *password)
 	choice->n_candidates = 1;
 	choice->winner = candidate;
 	choice->text = strdup("found");
+
+	/* with a file that is not there */
+	pgcs_add_file(sel, "/dev/null/a \"b\"");
+	choice->bundle = pgcs_bundle_load(sel);
+	pgcs_selector_free(sel);
+	if (choice->bundle == NULL)
+		die("no bundle");
 	return choice;
 }
 
@@ -217,6 +225,7 @@ main(void)
 	text = pgcs_format(sel, NULL, PGCS_FORMAT_JSON, NULL, NULL, 0);
 	has_text(text, "\"status\": \"error\"", "nothing as json");
 	has_text(text, "\"sslcert\": \"/dev/null/none\"", "sends nothing");
+	has_text(text, "\"candidates\": [],\n  \"problems\": []\n}\n", "and knows of no files");
 	pgcs_text_free(text);
 
 	/* the whole connection, its own certificate parameters replaced */
@@ -239,6 +248,8 @@ main(void)
 	text = pgcs_format(sel, choice, PGCS_FORMAT_JSON, NULL, NULL, 0);
 	has_text(text, "\"subject\": \"CN=\\\"x\\\\\\\"\"", "JSON escapes");
 	ok(strstr(text, "keypw") == NULL, "JSON without the password");
+	has_text(text, "\n  \"problems\": [\n    {\"code\": \"file-missing\", \"severity\": \"fatal\", \"text\": \"could not open file: Not a directory\", \"file\": \"/dev/null/a \\\"b\\\"\"}]\n}\n",
+			 "JSON with what is wrong with files");
 	pgcs_text_free(text);
 	text = pgcs_format(sel, choice, PGCS_FORMAT_JSON, NULL, NULL, PGCS_SHOW_PASSWORD);
 	has_text(text, "\"sslpassword\": \"keypw\"", "JSON with it");

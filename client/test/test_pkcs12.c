@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 
 #include "bundle.h"
@@ -368,6 +369,52 @@ test_hostile(void)
 	ok(time(NULL) - start < 30, "and all of that takes no time");
 }
 
+/* What is wrong with a file, as the bundle has it. */
+static void
+check_problem(Bytes bytes, const char *password, bool unpack, const char *want,
+			  const char *what)
+{
+	pgcs_selector *sel = pgcs_selector_new();
+	pgcs_bundle *bundle;
+	char	   *path = test_path("problem.p12");
+	char	   *unpacked = test_path("unpacked");
+
+	write_bytes(path, bytes);
+	pgcs_add_file(sel, path);
+	if (password != NULL)
+		pgcs_set_password(sel, path, password);
+	if (unpack)
+		pgcs_set_unpack_directory(sel, unpacked);
+	bundle = pgcs_bundle_load(sel);
+	if (bundle == NULL)
+		die("no bundle: %s", pgcs_error(sel));
+	is_int((long) pgcs_bundle_n_problems(bundle), 1, "%s is a problem", what);
+	is_text(pgcs_reason_code(pgcs_bundle_problem(bundle, 0)), want, "with its code");
+	pgcs_bundle_free(bundle);
+	pgcs_selector_free(sel);
+	free(path);
+	free(unpacked);
+}
+
+static void
+test_problems(void)
+{
+	static char long_password[PEM_BUFSIZE + 1];
+
+	check_problem(bytes_of(simple("sesame", NID_aes_256_cbc, NID_aes_256_cbc, 100)), "sesame",
+				  false, "pkcs12", "a file that is not to be unpacked");
+	check_problem(bytes_of(simple("sesame", NID_aes_256_cbc, NID_aes_256_cbc, 100)), NULL,
+				  true, "key-encrypted", "one without a password");
+	check_problem(bytes_of(simple("sesame", NID_aes_256_cbc, NID_aes_256_cbc, 100)), "other",
+				  true, "key-password-wrong", "one with a wrong password");
+	memset(long_password, 'x', sizeof(long_password) - 1);
+	check_problem(bytes_of(simple(long_password, NID_aes_256_cbc, NID_aes_256_cbc, 100)), long_password,
+				  true, "pkcs12-unreadable", "a password longer than libpq's");
+	check_problem(key_encrypted_by(pbes2(2000000000)), "sesame", true,
+				  "pkcs12-unreadable", "one that takes too long to open");
+	check_problem(nested(4), NULL, true, "pkcs12-unreadable", "one that cannot be decoded");
+}
+
 /* Bytes changed at random, by a fixed seed: whatever it is, it ends. */
 static void
 test_random(void)
@@ -404,6 +451,7 @@ main(void)
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
 	test_good();
 	test_identities();
+	test_problems();
 	test_rotation();
 	test_hostile();
 	test_random();
