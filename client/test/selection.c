@@ -9,13 +9,13 @@
 #include "selection.h"
 #include "tap.h"
 
-Cert root1;
-Cert root2;
-Cert twin1;
-Cert twin_without_id;
-Cert int1;
-Cert int2;
-Cert expired_int;
+Cert		root1;
+Cert		root2;
+Cert		twin1;
+Cert		twin_without_id;
+Cert		int1;
+Cert		int2;
+Cert		expired_int;
 
 pgcs_selector *sel;
 static pgcs_bundle *bundle;
