@@ -63,6 +63,7 @@ main()
 			common_tests "-g -O1 -fno-omit-frame-pointer $sanitized" || true
 		stage again "client/ under sanitizers" 600 \
 			client_tests BUILD=build-sanitized "SANITIZE=$sanitizers" || true
+		stage again "threads under ThreadSanitizer" 600 thread_tests || true
 	fi
 
 	if [ -z "$leg" ]; then
@@ -157,6 +158,12 @@ client_tests()
 {
 	quiet_make -C client -j "$jobs" all "$@" &&
 		with_tap quiet_make -C client check "$@"
+}
+
+# And builds the tool with which t/105_client_connect.pl does the same.
+thread_tests()
+{
+	with_tap quiet_make -C client -j "$jobs" check-threads
 }
 
 # Runs something that calls prove, which keeps what each test file printed in a
