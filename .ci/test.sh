@@ -77,7 +77,7 @@ main()
 	if stage check "install" 300 build install "DESTDIR=$sandbox/stage"; then
 		export PG_CERT_POLICY_STAGE=$sandbox/stage
 		stage tests "pg_regress" 600 regress || show_regress
-		stage tests "Perl TAP and pgTAP" 1500 perl_tests || show_servers
+		stage tests "Perl TAP and pgTAP" 2100 perl_tests || show_servers
 	fi
 	if [ -z "$leg" ]; then
 		stage tests "house-keeping" 600 timeout -k 10 600 "$here/check.sh" || true
