@@ -49,10 +49,10 @@ my $clear = join '; ', map { "$label $_ is null" } 'role alice', 'role vip', 'ro
 sub begin_login
 {
 	my (%opt) = @_;
-	my %login = (in => "select 'in';\n", out => '', err => '', mark => $srv->log_mark);
+	my %login = (out => '', err => '', mark => $srv->log_mark);
 
-	$login{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $srv->conninfo(%opt) ],
-		'<', \$login{in}, '>', \$login{out}, '2>', \$login{err}, IPC::Run::timeout(120));
+	$login{run} = IPC::Run::start([ 'psql', '-XAtq', '-c', q{select 'in'}, '-d', $srv->conninfo(%opt) ],
+		'<', '/dev/null', '>', \$login{out}, '2>', \$login{err}, IPC::Run::timeout(120));
 	return \%login;
 }
 
@@ -60,13 +60,7 @@ sub outcome
 {
 	my ($login) = @_;
 
-	# it is let in, or psql ends
-	eval { $login->{run}->pump until $login->{out} =~ /in/ || !$login->{run}->pumpable };
-	$login->{in} .= "\\q\n";
-	{
-		local $SIG{PIPE} = 'IGNORE';
-		eval { $login->{run}->finish };
-	}
+	$login->{run}->finish;
 	return $login->{out} =~ /in/ ? 'in' : $login->{err} =~ s/.*FATAL:  |\n//gr;
 }
 

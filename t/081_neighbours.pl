@@ -30,6 +30,7 @@ $srv->sql(<<'SQL');
 create extension pg_cert_policy;
 create role alice login;
 create role bob login;
+set password_encryption = 'scram-sha-256';
 create role wrong login password 'right';
 security label for pg_cert_policy on role alice is 'cn=%role';
 security label for pg_cert_policy on role wrong is 'cn=%role';
