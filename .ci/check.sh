@@ -41,6 +41,8 @@ main()
 	rule "exports, pgcertsel.h and man pages agree" "" functions
 	rule "one version everywhere" "" versions
 	rule "OpenSSL is included only where allowed" "" openssl_includes
+	rule "versions are looked at only where allowed" "" version_macros
+	rule "debian/control and control.in agree" "" debian_control
 	rule "shellcheck" "$(lacks shellcheck)" scripts
 	rule "spelling" "$(lacks codespell)" spelling
 	rule "subjects of commits have at most 64 characters" \
@@ -206,6 +208,34 @@ openssl_includes()
 		[ -n "$pattern_used" ] || echo ".ci/openssl.list: $pattern: no such file includes OpenSSL"
 	done < <(grep -v '^#' .ci/openssl.list | grep .)
 	differ "includes OpenSSL, but is not in .ci/openssl.list" "$tmp/include" "$tmp/allowed"
+}
+
+# Whose version is asked for while compiling: of PostgreSQL in one place, of
+# OpenSSL where a constant or a function of 3.0 is needed.
+version_macros()
+{
+	local list
+
+	mapfile -t list < <(files '\.[ch]$')
+	grep -nE '\bPG_(VERSION|MAJORVERSION)_NUM\b' "${list[@]}" |
+		grep -v '^extension/compat\.h:' | sed 's,$,: belongs into extension/compat.h,'
+	grep -nE '\b(OPENSSL|LIBRESSL)_VERSION_(NUMBER|MAJOR|MINOR)\b' "${list[@]}" |
+		grep -vE '^(client/sigalg|extension/tls)\.c:' | sed 's,$,: is not where it may be,'
+	return 0
+}
+
+# The former is what "pg_buildext updatecontrol" makes of the latter, for the
+# server of one suite.
+debian_control()
+{
+	local major name
+
+	[ -e debian/control ] || return 0
+	major=$(sed -n 's/^Package: postgresql-\([0-9]*\)-.*/\1/p' debian/control)
+	for name in debian/control debian/tests/control; do
+		sed "s/PGVERSION/$major/g" "$name.in" | diff "$name" - ||
+			echo "$name: has (<) what it should not (>)"
+	done
 }
 
 scripts()

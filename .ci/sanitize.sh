@@ -44,7 +44,8 @@ slow_server_tests="001_login 005_ca_names 006_dry_run 007_trusted_cas 030_watch
 	059_bad_files 080_between"
 command_tests="100_client_probe 101_client_select 102_client_bad_input
 	103_client_chain 104_client_hosts 131_client_output 132_client_words
-	133_client_servers 140_client_pkcs12 160_lying_servers 161_lying_tls"
+	133_client_servers 140_client_pkcs12 150_client_memory 160_lying_servers
+	161_lying_tls"
 slow_command_tests="100_client_probe 101_client_select 103_client_chain
 	140_client_pkcs12 160_lying_servers"
 
@@ -89,7 +90,8 @@ run_command()
 		exec $sandbox/src/client/build-sanitized/pgcertsel "\$@"
 	EOF
 	stage "$(plain_stage)"
-	prove_in command "$command_tests" "PGCERTSEL=$sandbox/sanitized/pgcertsel"
+	prove_in command "$command_tests" "PGCERTSEL=$sandbox/sanitized/pgcertsel" \
+		"PGCERTSEL_TEST_PROGRAMS=$sandbox/src/client/build-sanitized/test"
 }
 
 run_server()

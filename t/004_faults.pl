@@ -69,10 +69,12 @@ sub rejected
 sub accepted
 {
 	my ($what, %opt) = @_;
+	my $user = $opt{user} // 'postgres';
 	my $got = $srv->login(cert => $alice, %opt);
 
 	is($got->{status}, 0, "$what: let in") or diag $got->{stderr};
 	unlike($got->{log}, qr/certificate policy/, "$what: without a word");
+	like($got->{log}, qr/LOG:  connection authorized: user=$user /, "$what: and the log says so");
 	return;
 }
 

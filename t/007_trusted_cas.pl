@@ -6,10 +6,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use CertPolicy::Client qw(folder run run_with write_file);
 use CertPolicy::PKI;
 use CertPolicy::Server;
 use Test::More;
 
+my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
 my $pki = CertPolicy::PKI->new;
 my $ca = $pki->root('ca', subject => '/O=IDO/CN=ca', serial => '0a0b0c');
 my $other = $pki->root('other', key => 'rsa:2048');
@@ -143,6 +145,61 @@ subtest 'an anchor lets in, others do not' => sub {
 		my $got = $srv->login(user => 'alice', cert => { chain => $cert->{cert}, key => $cert->{key} });
 
 		is($got->{ok} ? 't' : 'f', $says, "$name: $says");
+	}
+};
+
+# As many a guide makes it: without -extfile there is no section to take, so the
+# extensions of a CA are not there.  Up to OpenSSL 3.1 that is a certificate of
+# version 1, which counts as a CA where it is the root; later ones write version 3,
+# which does not.
+subtest 'a root without the extensions of a CA' => sub {
+	my $base = $pki->dir . '/plain';
+	my $subject = '/C=CA/O=IDO/CN=plain';
+	my $config = write_file("$base.cnf", "[req]\ndistinguished_name = none\n[none]\n[v3_ca]\nbasicConstraints = CA:TRUE\n");
+	my %root = (name => 'plain', subject => $subject, cert => "$base.crt", key => "$base.key");
+
+	foreach my $command (
+		"req -new -nodes -newkey rsa:2048 -subj $subject -keyout $base.key -out $base.csr",
+		"x509 -req -in $base.csr -extensions v3_ca -signkey $base.key -days 3650 -out $base.crt")
+	{
+		my $got = run_with({ env => { OPENSSL_CONF => $config } }, 'openssl', split / /, $command);
+
+		is($got->{status}, 0, "openssl $command") or diag $got->{stderr};
+	}
+	my $text = run('openssl', 'x509', '-in', $root{cert}, '-noout', '-text')->{stdout};
+	my ($version) = $text =~ /Version: (\d)/;
+	my $is_ca = $version == 1;
+
+	note("version $version");
+	unlike($text, qr/Basic Constraints/, 'it does not say that it is a CA');
+	my $of_plain = $pki->leaf('of_plain', issuer => \%root, subject => '/CN=alice', eku => 'clientAuth', aki => 0);
+	my $bundle = folder($pki->dir . '/plain_bundle', $alice, $of_plain);
+	my $want = $is_ca ? "1|t|\n2|t|"
+	  : "1|t|\n2|f|not a CA but an end-entity certificate: it lets in nobody, unless it is trusted for itself";
+
+	trust('plain_too.crt', $ca, \%root);
+	is($srv->sql($problems), $want, 'pg_trusted_cas, by the file');
+	is(in_session($problems), $want, 'in the session');
+
+	my $got = $srv->login(user => 'alice', cert => $of_plain);
+	my $select = [ $pgcertsel, 'select', '--bundle', $bundle, '--confirm', 'user=alice dbname=postgres sslmode=require host=127.0.0.1 port=' . $srv->port ];
+
+	is($got->{ok} ? 1 : 0, $is_ca ? 1 : 0, 'a login with a leaf of it: as can_anchor says');
+	like($got->{log}, qr/could not accept SSL connection: certificate verify failed/, 'and the log why not') unless $is_ca;
+
+	trust('plain.crt', \%root);
+	$got = $srv->client($select);
+	is($got->{stdout}, $is_ca ? "sslcert='$bundle/of_plain.crt' sslkey='$bundle/of_plain.key'" : "sslcert='/dev/null/none'", 'pgcertsel select --confirm');
+	is($got->{status}, $is_ca ? 0 : 2, 'its status') or diag $got->{stderr};
+	like($got->{stderr}, qr/of_plain\.crt: .* refused it: /, 'its words') unless $is_ca;
+	foreach my $more ([], [ '--ca-file', $root{cert} ])
+	{
+		my $what = @$more ? 'with the CA certificate' : 'by the name';
+
+		$got = $srv->client([ grep({ $_ ne '--confirm' } @$select), @$more ]);
+		is($got->{stdout}, $is_ca || !@$more ? "sslcert='$bundle/of_plain.crt' sslkey='$bundle/of_plain.key'" : "sslcert='/dev/null/none'", $what);
+		$got = $srv->client([ $pgcertsel, 'check', @$select[ 2, 3, 5 ], @$more ]);
+		like($got->{stdout}, @$more && $is_ca ? qr/^\* certain .*of_plain/m : @$more ? qr/unusable .*of_plain/ : qr/^\* doubtful .*of_plain/m, "$what: the verdict");
 	}
 };
 

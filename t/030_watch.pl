@@ -219,6 +219,20 @@ SQL
 			'hostnossl|f|f|f|1|1|{}'), 'rules and policies side by side');
 	like($srv->try_sql('select 1 from pg_cert_policy_hba', user => 'monitor')->{stderr},
 		qr/^ERROR:  permission denied for view pg_cert_policy_hba/, 'as pg_hba_file_rules');
+
+	# 13 takes this for verify-full, without a word
+	my $rules = 'select auth_method, options, error from pg_hba_file_rules where line_number = 1';
+	my $says = 'clientcert can only be set to "verify-full" when using "cert" authentication';
+	my $fails = $srv->sql('show server_version_num') >= 140000;
+	my $log = $fails ? qr/LOG:  clientcert only accepts "verify-full" when using "cert" authentication\n/ : qr/\A(?!.*clientcert)/s;
+	$srv->hba('hostssl all alice 127.0.0.1/32 cert clientcert=verify-ca', 'local all all trust');
+	like($srv->reload, $log, 'method cert with clientcert=verify-ca: the log');
+	is($srv->sql($rules), $fails ? "||$says" : 'cert|{clientcert=verify-full}|', 'the rules');
+	is($srv->sql($rules =~ s/pg_hba_file_rules/pg_cert_policy_hba/r), $srv->sql($rules), 'and the view');
+	$srv->hba('hostssl all alice 127.0.0.1/32 cert', 'local all all trust');
+	unlike($srv->reload, qr/clientcert/, 'cert alone: the log');
+	is($srv->sql($rules), 'cert|{clientcert=verify-full}|', 'is verify-full');
+	like($srv->login(user => 'alice', cert => $bob)->{stderr}, qr/certificate authentication failed for user "alice"/, 'so the name counts');
 };
 
 done_testing();

@@ -221,6 +221,8 @@ subtest 'the watchdog is killed' => sub {
 	my $pid = $srv->sql(q{select pid from pg_stat_activity where backend_type = 'pg_cert_policy watchdog'});
 	kill 'KILL', $pid or die "could not kill $pid: $!";
 	$srv->wait_for_log(qr/reinitializing/, $mark);
+	# 18 calls it by its name
+	like($srv->log_since($mark), qr/LOG:  (?:background worker|server process|client backend)[^\n]*\(PID $pid\) was terminated by signal 9\b/, 'the log has what it died of');
 	$srv->node->poll_query_until('postgres',
 		"select count(*) = 1 from pg_stat_activity where backend_type = 'pg_cert_policy watchdog' and pid <> $pid")
 	  or die 'no watchdog';

@@ -115,6 +115,8 @@ foreach my $text (
 	'must be owned by the current user or root', 'certificate present, but not private key file',
 	'certificate authentication failed for user', 'connection requires a valid client certificate',
 	'no pg_hba.conf entry for host', 'no encryption', 'do not match',
+	'clientcert only accepts "verify-full" when using "cert" authentication',
+	'clientcert can only be set to "verify-full" when using "cert" authentication', 'pg_hba.conf was not reloaded',
 	'alert unknown ca', 'tlsv1 alert unknown ca', 'alert unsupported certificate', 'alert certificate expired', 'alert bad certificate',
 	'alert certificate revoked', 'certificate verify failed', 'does not match host name', 'root certificate file "..." does not exist',
 	'could not accept SSL connection', 'could not load root certificate file', 'SSL configuration was not reloaded',

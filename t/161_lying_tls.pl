@@ -298,11 +298,13 @@ foreach my $version ('1.2', '1.3')
 {
 	$at = relay(tls($good, '--tls', $version, '--after', 'hang', names([ 1, $ours ])));
 	$got = ask($at, '', 'check', '--bundle', $bundle, '--timeout', 2, '--confirm');
+	is($got->{status}, 3, "TLS $version: a server that never closes: status 3");
 	like($got->{stdout} . $got->{stderr}, qr/did not end the connection in time/, "TLS $version: a server that never closes: its words");
 	cmp_ok($got->{took}, '<', 25, 'in time');
 	$at->stop;
 	$at = relay(tls($good, '--tls', $version, '--after', 'talk', names([ 1, $ours ])));
 	$got = ask($at, '', 'check', '--bundle', $bundle, '--timeout', 2, '--confirm');
+	is($got->{status}, 2, "TLS $version: a server that talks without end: status 2");
 	like($got->{stdout} . $got->{stderr}, qr/sent more than a TLS handshake needs/, "TLS $version: a server that talks without end: its words");
 	cmp_ok($got->{took}, '<', 25, 'in time');
 	$at->stop;

@@ -33,6 +33,9 @@ my @breakages = (
 		sub { s/^\t(\w)/    $1/m }, qr{^# common/hex\.c$}m ],
 	[ headers_alone => '', 'common/judge.h',
 		sub { s/^#include.*\n//mg }, qr{judge\.h:\d+:.*error} ],
+	[ headers_alone => 'g++', 'client/pgcertsel.h',
+		sub { s/^(extern .*\()/extern int pgcs_new(int class);\n$1/m },
+		qr{^ok 1 - each header compiles alone: cc\n(?:.*\n)*?not ok \d - pgcertsel\.h compiles as C\+\+$}m ],
 	[ functions => '', 'client/exports.map',
 		sub { s/\tpgcs_version;/\tpgcs_revision;/ },
 		qr{^# pgcs_revision: in exports\.map, not in pgcertsel\.h$}m ],
@@ -50,6 +53,14 @@ my @breakages = (
 	[ openssl_includes => '', '.ci/openssl.list',
 		sub { $_ .= "common/hexe.c\n" },
 		qr{common/hexe\.c: no such file includes OpenSSL$}m ],
+	[ version_macros => '', 'extension/login.c',
+		sub { $_ .= "#if PG_VERSION_NUM >= 160000\n#endif\n" },
+		qr{^# extension/login\.c:\d+:.*: belongs into extension/compat\.h$}m ],
+	[ version_macros => '', 'common/hex.c',
+		sub { $_ .= "#if OPENSSL_VERSION_NUMBER < 0x30000000L\n#endif\n" },
+		qr{^# common/hex\.c:\d+:.*: is not where it may be$}m ],
+	[ debian_control => '', 'debian/tests/control',
+		sub { s/^ make,$/ make,\n more,/m }, qr{^# <  more,$}m ],
 	[ scripts => 'shellcheck', '.ci/run',
 		sub { $_ .= "echo \$1\n" }, qr{SC2086} ],
 	[ spelling => 'codespell', 'README.md',
@@ -85,6 +96,27 @@ foreach my $breakage (@breakages)
 	isnt($got->{status}, 0, "$rule: $path breaks it");
 	like($got->{stdout}, qr/^not ok \d+/m, "$rule: as a test that failed");
 	like($got->{stdout}, $says, "$rule: with the reason");
+}
+
+# Subjects are in no file but in the history, of which the copy has none.
+SKIP:
+{
+	skip 'git is not installed', 6 unless program('git');
+	my @git = ('git', '-C', $tree, '-c', 'user.name=x', '-c', 'user.email=x@example.com');
+	my $commit = sub { run(@git, qw(commit -q --allow-empty -m), $_[0])->{ok} or die 'could not commit' };
+
+	run(@git, qw(init -q))->{ok} or die 'could not make a repository';
+	$commit->('x' x 64);
+	my $got = check('subjects');
+	is($got->{status}, 0, 'subjects: one of 64 characters') or diag $got->{stdout};
+	unlike($got->{stdout}, qr/skip/, 'subjects: is looked at');
+	$commit->('y' x 65);
+	$commit->('z');
+	$got = check('subjects');
+	isnt($got->{status}, 0, 'subjects: one of 65 breaks it');
+	like($got->{stdout}, qr/^not ok \d+/m, 'subjects: as a test that failed');
+	like($got->{stdout}, qr/^# y{65}$/m, 'subjects: with the reason');
+	unlike($got->{stdout}, qr/^# [xz]/m, 'subjects: and no other');
 }
 
 isnt(check('nonsense')->{status}, 0, 'a rule that does not exist is not kept');

@@ -98,12 +98,15 @@ sub program
 	return;
 }
 
-# The path of a program of client/test, or undef if it is not built.
+# The path of a program of client/test, or undef if it is not built.  They may
+# have been built elsewhere, with other options: in PGCERTSEL_TEST_PROGRAMS.
 sub test_program
 {
 	my ($name) = @_;
-	my ($path) = grep { -x $_ } dirname($ENV{PGCERTSEL} // '.') . "/build/test/$name",
-	  "$FindBin::RealBin/../client/build/test/$name";
+	my ($path) = grep { -x $_ }
+	  defined $ENV{PGCERTSEL_TEST_PROGRAMS} ? "$ENV{PGCERTSEL_TEST_PROGRAMS}/$name"
+	  : (dirname($ENV{PGCERTSEL} // '.') . "/build/test/$name",
+		"$FindBin::RealBin/../client/build/test/$name");
 
 	return $path;
 }
