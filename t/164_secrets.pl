@@ -53,6 +53,7 @@ CONF
 my $name = $srv->sql(<<"SQL");
 set log_statement = none; set log_min_messages = panic; set debug_print_parse = off; set debug_print_plan = off;
 set log_min_error_statement = panic; set log_duration = off;
+set password_encryption = 'scram-sha-256';
 create role app login password '$role_password';
 SQL
 $srv->sql(q{create extension pg_cert_policy; security label for pg_cert_policy on role app is 'ca="CN=ca" cn=locked,open,packed,bare'; grant pg_monitor to app});

@@ -46,8 +46,15 @@ die(const char *what)
 	exit(1);
 }
 
+/* as <openssl/x509.h> has it */
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+#define CONST
+#else
+#define CONST const
+#endif
+
 int
-i2d_X509_NAME(const X509_NAME *name, unsigned char **out)
+i2d_X509_NAME(CONST X509_NAME *name, unsigned char **out)
 {
 	/* libssl asks in order, twice for each */
 	static int	next;
@@ -67,7 +74,7 @@ i2d_X509_NAME(const X509_NAME *name, unsigned char **out)
 		}
 		return (int) lies[at].len;
 	}
-	return ASN1_item_i2d((const ASN1_VALUE *) name, out, ASN1_ITEM_rptr(X509_NAME));
+	return ASN1_item_i2d((CONST ASN1_VALUE *) name, out, ASN1_ITEM_rptr(X509_NAME));
 }
 
 static STACK_OF(X509_NAME) *
