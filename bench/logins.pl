@@ -66,6 +66,8 @@ BEGIN
 		EXECUTE format('CREATE ROLE many_%s LOGIN', i);
 		EXECUTE format('SECURITY LABEL FOR pg_cert_policy ON ROLE many_%s IS %L',
 			i, '$policy');
+		-- each holds a lock to the end of its transaction
+		IF i % 1000 = 0 THEN COMMIT; END IF;
 	END LOOP;
 END
 \$do\$;

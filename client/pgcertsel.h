@@ -504,8 +504,9 @@ extern void pgcs_cache_free(pgcs_cache *cache);
 /*
  * Connects, sending each host the certificate that it will accept, or none.
  * Hosts are tried as libpq tries them, with target_session_attrs and
- * load_balance_hosts; all other parameters pass through untouched, and
- * PQreset() keeps host and certificate.  If the files of the choice changed
+ * load_balance_hosts, each address of a name as a server of its own; all other
+ * parameters pass through untouched but for hostaddr, which is the address that
+ * was asked, and PQreset() keeps host and certificate.  If the files of the choice changed
  * since the bundle was loaded, or nothing in it fits, the sources of sel are
  * read again; the caller's bundle stays as it is.  keywords and values are as
  * for PQconnectdbParams without expanded dbname; cache may be NULL.  The role

@@ -127,6 +127,13 @@ foreach my $case (@broken)
 	};
 }
 
+subtest '"exempt" on a database' => sub {
+	force_label('pg_database', q{(select oid from pg_database where datname = 'db')}, q{'exempt'});
+	rejected('into it', qr/Policy of database "db" cannot be read: "exempt" cannot be the policy of a database \(position 1\)\./, db => 'db');
+	accepted('into another database');
+	clear_labels();
+};
+
 # One label of each provider can be on an object.
 subtest 'a label of another provider' => sub {
 	$srv->sql(<<'SQL');

@@ -108,6 +108,8 @@ subtest 'superusers only' => sub {
 	refused('pg_monitor and others', 'monitor', "$label role alice is null", '42501', '');
 	refused('in the catalog itself', 'hr', 'delete from pg_shseclabel', '42501',
 		'permission denied for table pg_shseclabel');
+	refused('not even they exempt a database', 'postgres', "$label database db is 'exempt'", '42602',
+		'invalid certificate policy of database "db": "exempt" cannot be the policy of a database');
 	refused('a policy that cannot be read is not even looked at', 'hr',
 		"$label role made is 'nonsense'", '42501', $denied);
 	$srv->sql('drop role made');
