@@ -63,7 +63,7 @@ main()
 			common_tests "-g -O1 -fno-omit-frame-pointer $sanitized" || true
 		stage again "client/ under sanitizers" 600 \
 			client_tests BUILD=build-sanitized "SANITIZE=$sanitizers" || true
-		stage again "threads under ThreadSanitizer" 600 thread_tests || true
+		stage again "threads under sanitizer" 600 thread_tests || true
 	fi
 
 	if [ -z "$leg" ]; then
