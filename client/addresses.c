@@ -34,7 +34,10 @@ pgcs_targets_shuffle(PgcsTarget *targets, size_t n)
 	return true;
 }
 
-/* One address of it; an empty one if there is no memory. */
+/*
+ * One address of it; the name alone, if the address cannot be written.  What
+ * there is no memory for is NULL.
+ */
 static PgcsTarget
 at_address(const PgcsTarget *whole, const struct addrinfo *address)
 {

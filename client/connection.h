@@ -43,9 +43,7 @@ extern PgcsTarget *pgcs_targets(pgcs_selector *sel,
 								const PQconninfoOption *options, size_t *n);
 extern void pgcs_targets_free(PgcsTarget *targets, size_t n);
 
-/*
- * In random order.  False without random numbers.
- */
+/* Puts them in random order.  False without random numbers. */
 extern bool pgcs_targets_shuffle(PgcsTarget *targets, size_t n);
 
 /*

@@ -505,14 +505,14 @@ extern void pgcs_cache_free(pgcs_cache *cache);
  * Connects, sending each host the certificate that it will accept, or none.
  * Hosts are tried as libpq tries them, with target_session_attrs and
  * load_balance_hosts, each address of a name as a server of its own; all other
- * parameters pass through untouched but for hostaddr, which is the address that
- * was asked, and PQreset() keeps host and certificate.  If the files of the choice changed
- * since the bundle was loaded, or nothing in it fits, the sources of sel are
- * read again; the caller's bundle stays as it is.  keywords and values are as
- * for PQconnectdbParams without expanded dbname; cache may be NULL.  The role
- * is that of pgcs_set_user(), or else the one that libpq will use.  Under
- * strict nothing is tried with a host that has no certificate to be chosen.
- * The caller calls PQfinish(); NULL with the error set.
+ * parameters pass through untouched but for hostaddr, which is the address
+ * that was asked, and PQreset() keeps host and certificate.  If the files of
+ * the choice changed since the bundle was loaded, or nothing in it fits, the
+ * sources of sel are read again; the caller's bundle stays as it is.  keywords
+ * and values are as for PQconnectdbParams without expanded dbname; cache may
+ * be NULL.  The role is that of pgcs_set_user(), or else the one that libpq
+ * will use.  Under strict nothing is tried with a host that has no certificate
+ * to be chosen.  The caller calls PQfinish(); NULL with the error set.
  */
 extern struct pg_conn *pgcs_connect(pgcs_selector *sel, pgcs_bundle *bundle,
 									pgcs_cache *cache,
