@@ -141,7 +141,7 @@ sub random_world
 	my %world = (
 		roles => { map { $_ => { superuser => $_ eq 'boss' } } @roles },
 		members => [], grants => [], role_labels => {}, database_labels => {},
-		enforce => one_of('on', 'on', 'on', 'On', 'log', 'off', 'offf'),
+		enforce => one_of('on', 'on', 'On', 'log', 'log', 'off', 'offf'),
 		default_policy => one_of('', '', random_policy()),
 		exempt_roles => one_of('', '', 'alice, Boss', '"boss",g1', '"Boss"', 'boss,'),
 		local_connections => one_of('peer', 'peer', 'allow', 'reject', 'alow', 'Allow'),
@@ -153,9 +153,10 @@ sub random_world
 		foreach my $j (grep { $_ > $i } 6 .. $#roles)
 		{
 			next if pick(4) != 0;
-			my $options = $version < 160000 ? ''
-			  : one_of('', '', ' with inherit false', ' with set false', ' with admin true, inherit false, set false');
+			my $options = one_of('', '', ' with inherit false', ' with set false', ' with admin true, inherit false, set false');
 
+			# drawn for all versions, so that their worlds are the same
+			$options = '' if $version < 160000;
 			push @{ $world{members} }, [ @roles[ $i, $j ] ] if $options !~ /inherit false, set false/;
 			push @{ $world{grants} }, [ @roles[ $i, $j ], $options ];
 		}

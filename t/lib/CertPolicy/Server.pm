@@ -425,21 +425,24 @@ sub _with_log
 
 # The log since the mark, once every backend that it tells of has ended: what
 # a backend says about a failed handshake may come after the client has gone.
+# So may the farewell of a client before it, which is not this one's.
 sub _log_of_clients
 {
 	my ($self, $mark) = @_;
-	my %mine;
+	my (%mine, %alive);
 
 	for (my $i = 0; $i < $patience * 100; $i++)
 	{
 		my $log = $self->log_since($mark);
 
 		$mine{$_} = 1 foreach $log =~ /\[(\d+)\] .*connection received:/g;
-		delete @mine{ grep { !kill(0, $_) } keys %mine };
-		return $self->log_since($mark) unless %mine;
+		%alive = map { $_ => 1 } grep { kill(0, $_) } keys %mine;
+		return join '', grep { !/\[(\d+)\] .*LOG:  disconnection:/ || $mine{$1} }
+		  split /^/, $self->log_since($mark)
+		  unless %alive;
 		usleep(10_000);
 	}
-	croak "backends @{[sort keys %mine]} of \"" . $self->{node}->name
+	croak "backends @{[sort keys %alive]} of \"" . $self->{node}->name
 	  . "\" are still there after $patience s";
 }
 
