@@ -10,7 +10,8 @@
 #
 #	KEEP=1 .ci/test.sh		leaves the folder behind, to look into it
 #	.ci/test.sh --leg		without what says the same with every server, and
-#							without the sanitizers, which take as long as the rest
+#							without the sanitizers; the documentation only with
+#							18 and later
 #
 # The stages are called by name, which shellcheck cannot follow:
 # shellcheck disable=SC2317
@@ -77,6 +78,7 @@ main()
 	if stage check "install" 300 build install "DESTDIR=$sandbox/stage"; then
 		export PG_CERT_POLICY_STAGE=$sandbox/stage
 		stage tests "pg_regress" 600 regress || show_regress
+		is_documented || skip "the documentation is run with 18 and later"
 		stage tests "Perl TAP and pgTAP" 2100 perl_tests || show_servers
 	fi
 	if [ -z "$leg" ]; then
@@ -182,7 +184,31 @@ regress()
 # Test files run side by side.
 perl_tests()
 {
-	with_tap quiet_make installcheck REGRESS= "PROVE_FLAGS=--timer -j $jobs"
+	with_tap quiet_make installcheck REGRESS= "PROVE_FLAGS=--timer -j $jobs" \
+		"PROVE_TESTS=$(perl_files)"
+}
+
+# A leg leaves out what is about this tree, and not about a server.
+perl_files()
+{
+	local file out='^$'
+
+	if [ -n "$leg" ]; then
+		out='_(docs_extractor|dist|check_tree|versions|mutants)\.pl$'
+		is_documented || out+='|_docs\.pl$'
+	fi
+	for file in "$root"/t/*.pl; do
+		grep -Eq "$out" <<<"$file" || echo "t/${file##*/}"
+	done | xargs
+}
+
+# The documentation takes long, and is run with the server here and the newest.
+is_documented()
+{
+	local version
+
+	version=$("${PG_CONFIG:-pg_config}" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	[ -z "$leg" ] || [ "$version" -ge 18 ]
 }
 
 find_clang()
