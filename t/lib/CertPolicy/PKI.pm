@@ -306,10 +306,22 @@ sub _extensions
 	push @lines, "keyUsage = $opt{ku}" if defined $opt{ku};
 	push @lines, "extendedKeyUsage = $opt{eku}" if defined $opt{eku};
 	push @lines, "subjectAltName = $opt{san}" if defined $opt{san};
-	push @lines, "subjectKeyIdentifier = hash" if $opt{ski} // 1;
-	push @lines, "authorityKeyIdentifier = keyid" if $opt{aki} // 1;
+	push @lines, "subjectKeyIdentifier = " . (($opt{ski} // 1) ? 'hash' : 'none')
+	  if ($opt{ski} // 1) || _adds_identifiers();
+	push @lines, "authorityKeyIdentifier = " . (($opt{aki} // 1) ? 'keyid' : 'none')
+	  if ($opt{aki} // 1) || _adds_identifiers();
 	push @lines, @{ $opt{ext} // [] };
 	return join("\n", @lines);
+}
+
+# OpenSSL 3 adds them unasked, and earlier ones do not know "none".
+my $adds_identifiers;
+
+sub _adds_identifiers
+{
+	$adds_identifiers //=
+	  run_program({}, 'openssl', 'version')->{stdout} =~ /^OpenSSL [01]\./ ? 0 : 1;
+	return $adds_identifiers;
 }
 
 # The folder where "openssl ca" keeps its books: a new one for each use.
