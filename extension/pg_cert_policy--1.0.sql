@@ -90,7 +90,7 @@ COMMENT ON COLUMN pg_trusted_cas.key_type IS
 COMMENT ON COLUMN pg_trusted_cas.security_bits IS
 'the strength of its key, in OpenSSL''s security bits; 0 if not known';
 COMMENT ON COLUMN pg_trusted_cas.self_signed IS
-'is it signed with its own key?';
+'is it a root, as OpenSSL sees it: issuer and subject are the same, and its key identifiers, if it has any?';
 COMMENT ON COLUMN pg_trusted_cas.announced IS
 'is its name in the list that the server sends?';
 COMMENT ON COLUMN pg_trusted_cas.can_anchor IS

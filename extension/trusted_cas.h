@@ -14,7 +14,7 @@ typedef struct TrustedCa
 	X509	   *certificate;
 	unsigned char key_sha256[PGCERT_SHA256_LEN];
 	unsigned char cert_sha256[PGCERT_SHA256_LEN];
-	bool		self_signed;	/* with its own key, not only by its name */
+	bool		self_signed;	/* as OpenSSL sees it: a root */
 	bool		trusted;		/* by this session, or by the file if no TLS */
 	bool		on_disk;
 } TrustedCa;

@@ -93,6 +93,18 @@ subtest 'what a row says' => sub {
 		"CN=Soci\xc3\xa9t\xc3\xa9", 'a name beyond ASCII');
 };
 
+# OpenSSL takes it for a root, by its names alone, and verifies no root's signature.
+subtest 'a CA of its issuer\'s name, without key identifiers' => sub {
+	my $unmarked = $pki->intermediate('unmarked', issuer => $far, subject => $far->{subject}, ski => 0, aki => 0);
+	my $bob = $pki->leaf('bob', issuer => $unmarked, aki => 0);
+	my $anchors = q{select self_signed, can_anchor, problems from pg_trusted_cas where position = 2};
+
+	trust('unmarked.crt', $ca, $unmarked);
+	is($srv->login(user => 'alice', cert => $bob)->{status}, 0, 'it lets in whom it signed');
+	is(in_session($anchors), 't|t|', 'and the session says so');
+	is($srv->sql($anchors), 't|t|', 'by the file, too');
+};
+
 subtest 'each problem' => sub {
 	my $same = 'another CA here has the same name and another key: only ca_key_sha256 tells them apart';
 	my $no_root = 'its root is missing: no chain can end here';
