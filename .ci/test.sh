@@ -280,6 +280,8 @@ stage()
 		if [ "$kind" != check ]; then
 			grep -E '^ *#' "$log" >"$log.why" || true
 			excerpt "what the failed tests said" "$log.why" 300
+			grep -vE '^(\[[0-9:]+\]|ok |not ok |[[:space:]]*#|$)' "$log" >"$log.else" || true
+			excerpt "what else was said" "$log.else" 60
 		fi
 		excerpt "what it printed last" "$log" 60
 	fi

@@ -52,7 +52,7 @@ sub run_program
 		local $SIG{ALRM} = sub { die "alarm\n" };
 		$ended = eval {
 			alarm $seconds;
-			waitpid $pid, 0;
+			_await($pid);
 			alarm 0;
 			1;
 		};
@@ -71,6 +71,15 @@ sub run_program
 		stderr => _content($err));
 	chomp @got{qw(stdout stderr)};
 	return \%got;
+}
+
+# Whatever else ends meanwhile may interrupt it.
+sub _await
+{
+	my ($pid) = @_;
+
+	1 while waitpid($pid, 0) == -1 && $!{EINTR};
+	return;
 }
 
 # A file without a name that has these bytes.
@@ -192,8 +201,9 @@ sub _bytes
 
 	while (length $bytes < $n)
 	{
-		sysread($file, $bytes, $n - length $bytes, length $bytes)
-		  or die "psql_like ended\n";
+		my $got = sysread($file, $bytes, $n - length $bytes, length $bytes);
+
+		die "psql_like ended\n" unless $got || (!defined $got && $!{EINTR});
 	}
 	return $bytes;
 }
