@@ -7,8 +7,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use CertPolicy::Command qw(run_program);
 use CertPolicy::PKI;
 use CertPolicy::Server;
+use POSIX ();
 use Test::More;
 
 my $pki = CertPolicy::PKI->new;
@@ -53,6 +55,10 @@ subtest 'certificates' => sub {
 	my $twin = $pki->root('twin', subject => $ca1->{subject}, with_key_of => $ca1);
 	is($pki->key_sha256($twin), $pki->key_sha256($ca1), 'the same key again');
 	isnt($pki->cert_sha256($twin), $pki->cert_sha256($ca1), 'in another certificate');
+
+	my $bare = $pki->leaf('bare', issuer => $ca1, ski => 0, aki => 0);
+	unlike(openssl('x509', '-in', $bare->{cert}, '-noout', '-text'), qr/Key Identifier/,
+		'one without key identifiers');
 
 	my $old = $pki->leaf('old', issuer => $ca1,
 		not_before => '20200101000000Z', days => 30);
@@ -135,6 +141,29 @@ subtest 'logins' => sub {
 	$got = $srv->try_sql('select 1/0');
 	is($got->{status}, 1, 'a failing statement');
 	like($got->{stderr}, qr/division by zero/, 'is a result');
+};
+
+subtest 'another child that ends meanwhile' => sub {
+	my $signals = 0;
+	my $while_one_ends = sub {
+		my ($run) = @_;
+		my $pid = fork // die "could not fork: $!";
+
+		if ($pid == 0)
+		{
+			select undef, undef, undef, 0.2;
+			POSIX::_exit(0);
+		}
+		my $result = $run->();
+		waitpid $pid, 0;
+		return $result;
+	};
+
+	local $SIG{CHLD} = sub { $signals++ };
+	is($while_one_ends->(sub { $srv->sql('select 1 from pg_sleep(0.5)') }), '1', 'a login goes on');
+	is($while_one_ends->(sub { run_program({}, 'sh', '-c', 'sleep 0.5; exit 3')->{status} }),
+		3, 'a program is waited for');
+	cmp_ok($signals, '>=', 2, 'though signals came');
 };
 
 subtest 'reload' => sub {
