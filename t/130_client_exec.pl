@@ -9,10 +9,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use CertPolicy::Client qw(folder program write_file);
+use CertPolicy::Client qw(folder program slurp write_file);
 use CertPolicy::PKI;
 use CertPolicy::Server;
 use Config;
+use File::Basename qw(dirname);
 use Test::More;
 
 # What runs in the background of a script ignores these.
@@ -223,6 +224,26 @@ foreach my $way (qw(plain locked))
 		next;
 	}
 	is($got->{stdout}, "template1 /CN=$way", "$way: a service of ~/.pg_service.conf") or diag $got->{stderr};
+}
+
+# --- the manual ------------------------------------------------------------------
+
+# What it shows is run as it stands there, with the server and the bundle in the
+# places that it tells of.
+my @shown = grep { /pgcertsel/ } slurp("$FindBin::RealBin/../client/man/pgcertsel.1") =~ /^ {4}(.*)$/mg;
+s/\\-/-/g foreach @shown;
+folder("$home/certs", $plain);
+$srv->sql('CREATE DATABASE x');
+cmp_ok(scalar(@shown), '>=', 2, 'the manual shows commands');
+foreach my $command (@shown)
+{
+	my $got = $srv->client([ 'sh', '-c', $command ],
+		stdin => "$query;\n",
+		env => { HOME => $home, PATH => dirname($pgcertsel) . ":$ENV{PATH}",
+			PGHOSTADDR => '127.0.0.1', PGPORT => $srv->port, PGUSER => 'postgres',
+			PGSSLMODE => 'require' });
+
+	like($got->{stdout}, qr{/CN=plain$}m, "the manual's $command") or diag $got->{stderr};
 }
 
 # --- a terminal ----------------------------------------------------------------
