@@ -1,10 +1,12 @@
 # Is the selection right?  Random PKIs, and a real server that is tried with
-# every certificate: what it lets in is the measure.  Not pg_regress: it is about
-# files and logins over TLS.
+# every certificate: what it lets in is the measure.  The library is asked, and
+# in one case of ten the command as well, which must say the same.  Not
+# pg_regress: it is about files and logins over TLS.
 #
 #	CERT_CASES=5000 prove -v t/120_random_pki.pl	more of them
 #	CERT_SEED=7 ...									others
 #	CERT_EVEN=10 ...								every fault in 10 of 100
+#	CERT_COMMAND=1 ...								with the command in each
 #	CERT_FIRST=42 CERT_CASES=1 CERT_SEED=7 ...		one of them, told at length
 #
 # How often what is wrong is a guess at the field: see client/test/random_pki.c.
@@ -63,6 +65,7 @@ my @command = ($program,
 	'--server-ca', $ca->{cert},
 	'--dir', $dir,
 	'--seed', $seed, '--first', $first, '--cases', $cases,
+	'--command', $pgcertsel, '--every', $ENV{CERT_COMMAND} || ($cases == 1 ? 1 : 10),
 	$ENV{CERT_EVEN} ? ('--even', $ENV{CERT_EVEN}) : (),
 	$cases == 1 || $ENV{CERT_VERBOSE} ? ('--keep', '--verbose') : ());
 my (%count, @lines, @errors);

@@ -5,10 +5,11 @@
  * Each case is run three ways: with the server's CAs known by name only, by
  * their certificates, and by name with a handshake to confirm.  A choice is
  * right if the server lets it in, and none is right if it lets nobody in.
+ * Of every so many cases the command is asked, too, and must say the same.
  *
  *		random_pki --port PORT --postmaster PID --server-ca-file FILE
  *			--server-ca FILE --dir DIR [--seed N] [--first N] [--cases N]
- *			[--even PERCENT] [--keep] [--verbose]
+ *			[--even PERCENT] [--command FILE [--every N]] [--keep] [--verbose]
  *
  * Prints a line for each case,
  *
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "pgcertsel.h"
+#include "random_command.h"
 #include "random_login.h"
 #include "random_pki.h"
 #include "tap.h"
@@ -60,6 +62,8 @@ typedef struct Options
 	uint64_t	seed;
 	uint64_t	first;
 	uint64_t	cases;
+	const char *pgcertsel;		/* the command; NULL: it is not asked */
+	uint64_t	every;			/* how often it is */
 	int			keep;
 	int			verbose;
 } Options;
@@ -226,8 +230,24 @@ is_same(const pgcs_choice *choice, const pgcs_choice *whole)
 	return false;
 }
 
+static bool
+is_said_by_command(const Options *options, const Case *c, Way way, const pgcs_choice *choice)
+{
+	char	   *ca_file;
+	bool		same;
+
+	if (asprintf(&ca_file, "--ca-file=%s", c->ca_file) < 0)
+		die("out of memory");
+	same = command_agrees(options->pgcertsel, &options->server, c,
+						  way == BY_CA ? ca_file : way == CONFIRMED ? "--confirm" : NULL,
+						  choice);
+	free(ca_file);
+	return same;
+}
+
 static Outcome
-run_way(const Options *options, const Case *c, Logins *logins, Way way, bool *doubtful)
+run_way(const Options *options, const Case *c, Logins *logins, Way way, bool ask_command,
+		bool *doubtful)
 {
 	pgcs_selector *sel = pgcs_selector_new();
 	pgcs_bundle *bundle = NULL;
@@ -270,6 +290,8 @@ run_way(const Options *options, const Case *c, Logins *logins, Way way, bool *do
 	else if (way == CONFIRMED && pgcs_choice_status(choice) == PGCS_NONE &&
 			 pgcs_confirm(sel, whole, parameters.keywords, parameters.values) != PGCS_OK)
 		outcome = fail(sel, "the choice from the whole cannot be confirmed");
+	else if (ask_command && !is_said_by_command(options, c, way, choice))
+		outcome = fail(sel, "the command says something else");
 	else
 		outcome = judge(options, c, logins, whole_bundle, whole,
 						pgcs_choice_status(choice) == PGCS_NONE ? whole : choice,
@@ -324,6 +346,7 @@ run_case(const Options *options, uint64_t number)
 	char	   *dir;
 	char		line[128] = "";
 	bool		keep = options->keep;
+	bool		ask_command = options->pgcertsel != NULL && number % options->every == 0;
 
 	if (asprintf(&dir, "%s/case-%llu", options->dir, (unsigned long long) number) < 0)
 		die("out of memory");
@@ -335,7 +358,8 @@ run_case(const Options *options, uint64_t number)
 	for (int way = 0; way < N_WAYS; way++)
 	{
 		bool		doubtful;
-		Outcome		outcome = run_way(options, &c, &logins, (Way) way, &doubtful);
+		Outcome		outcome = run_way(options, &c, &logins, (Way) way, ask_command,
+									  &doubtful);
 		size_t		len = strlen(line);
 
 		snprintf(line + len, sizeof(line) - len, " %s=%s:%s", way_names[way],
@@ -369,11 +393,13 @@ main(int argc, char **argv)
 		{"first", required_argument, NULL, 'i'},
 		{"cases", required_argument, NULL, 'n'},
 		{"even", required_argument, NULL, 'e'},
+		{"command", required_argument, NULL, 'c'},
+		{"every", required_argument, NULL, 'E'},
 		{"keep", no_argument, NULL, 'k'},
 		{"verbose", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
 	};
-	Options		options = {.seed = 1, .first = 1, .cases = 1};
+	Options		options = {.seed = 1, .first = 1, .cases = 1, .every = 1};
 	int			option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
@@ -407,6 +433,12 @@ main(int argc, char **argv)
 			case 'e':
 				random_even(atoi(optarg));
 				break;
+			case 'c':
+				options.pgcertsel = optarg;
+				break;
+			case 'E':
+				options.every = strtoull(optarg, NULL, 10);
+				break;
 			case 'k':
 				options.keep = 1;
 				break;
@@ -418,7 +450,8 @@ main(int argc, char **argv)
 		}
 	}
 	if (options.server.port == NULL || options.server.postmaster <= 1 ||
-		options.server.ca_file == NULL || options.server_ca == NULL || options.dir == NULL)
+		options.server.ca_file == NULL || options.server_ca == NULL || options.dir == NULL ||
+		options.every == 0)
 		die("--port, --postmaster, --server-ca-file, --server-ca and --dir are needed");
 	for (uint64_t i = 0; i < options.cases; i++)
 		run_case(&options, options.first + i);
