@@ -126,7 +126,7 @@ headers_alone()
 			echo "#include \"$PWD/$header\"" >"${list[-1]}"
 		done < <(files "^$path(/.*)?(\.h)?$" | grep '\.h$')
 	done
-	"$compiler" -fsyntax-only -Wall -Wextra -Werror -Wno-unused-parameter \
+	"$compiler" -fsyntax-only -Wall -Wextra -Wformat-security -Werror -Wno-unused-parameter \
 		"${flags[@]}" -isystem "$include" -I common -I client \
 		-I extension "${list[@]}"
 }

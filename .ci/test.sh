@@ -30,7 +30,7 @@ repeated=()		# what failed, said again at the end
 limit=			# seconds that the stage may take
 log=			# where its output goes
 jobs=$(nproc 2>/dev/null || echo 2)
-strict="-Wall -Wextra -Werror"
+strict="-Wall -Wextra -Wformat-security -Werror"
 sanitizers=address,undefined
 sanitized="-fsanitize=$sanitizers -fno-sanitize-recover=all"
 

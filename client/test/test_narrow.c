@@ -193,7 +193,7 @@ end(const char *what, const char *want)
 		choose(&setting, true, all, sizeof(all));
 		choose(&setting, false, got, sizeof(got));
 		if (i == 0)
-			is_text(got, want, what);
+			is_text(got, want, "%s", what);
 		if (strcmp(got, all) == 0)
 			continue;
 		printf("#   %s, password %d, strict %d, by name %d: in part \"%s\", the whole \"%s\"\n",
@@ -226,7 +226,7 @@ test_lines(void)
 			choose(&setting, true, all, sizeof(all));
 			choose(&setting, false, got, sizeof(got));
 			snprintf(what, sizeof(what), "lines of %d, end %zu: %s", lengths[i], j, all);
-			is_text(got, all, what);
+			is_text(got, all, "%s", what);
 		}
 }
 
