@@ -41,8 +41,8 @@ typedef enum Stage
 struct pgcs_connection
 {
 	pgcs_selector *sel;			/* the caller's */
-	pgcs_bundle *bundle;
-	bool		is_fresh;		/* it was read for this connection, while */
+	pgcs_bundle *bundle;		/* the caller's, or NULL */
+	pgcs_bundle *fresh;			/* read for the present request, while */
 	PgcsWatch	watch;			/* this watched its sources */
 	pgcs_cache *cache;			/* the caller's, or NULL */
 	PQconninfoOption *options;
@@ -208,45 +208,36 @@ start_connecting(pgcs_connection *connection, const pgcs_choice *choice)
 		? pgcs_clock_ms() + 1000 * (seconds < 2 ? 2 : seconds) : 0;
 }
 
-/* Selects for the role that libpq will use, unless the caller named one. */
-static pgcs_choice *
-select_for_role(pgcs_connection *connection)
-{
-	pgcs_selector *sel = connection->sel;
-	char	   *user = sel->user;
-	pgcs_choice *choice;
-
-	if (user == NULL)
-		sel->user = (char *) pgcs_option(connection->options, "user");
-	choice = pgcs_select(sel, connection->bundle, connection->request,
-						 (int64_t) time(NULL));
-	sel->user = user;
-	return choice;
-}
-
 /* ---------- choosing ---------- */
 
 /* Files that change more often than this while they are looked at. */
 #define MAX_READS 5
 
-/* Reads the sources anew; the caller's bundle stays as it is. */
+/* Reads of the sources what matters for the present request. */
 static bool
-read_again(pgcs_connection *connection)
+read_sources(pgcs_connection *connection)
 {
-	pgcs_bundle *fresh;
-
+	pgcs_bundle_free(connection->fresh);
+	connection->fresh = NULL;
 	if (!pgcs_watch_start(&connection->watch, connection->sel))
 	{
 		pgcs_fail_memory(connection->sel);
 		return false;
 	}
-	fresh = pgcs_bundle_load(connection->sel);
-	if (fresh == NULL)
-		return false;
-	pgcs_bundle_free(connection->bundle);
-	connection->bundle = fresh;
-	connection->is_fresh = true;
-	return true;
+	connection->fresh = pgcs_bundle_load_for(connection->sel, connection->request,
+											 (int64_t) time(NULL));
+	return connection->fresh != NULL;
+}
+
+/* Chooses, and opens the choice; PGCS_CHANGED if its files were replaced. */
+static int
+try_choice(pgcs_connection *connection, pgcs_choice **choice)
+{
+	pgcs_bundle *bundle = connection->fresh != NULL ? connection->fresh : connection->bundle;
+
+	*choice = pgcs_select(connection->sel, bundle, connection->request,
+						  (int64_t) time(NULL));
+	return *choice != NULL ? pgcs_choice_load(connection->sel, *choice) : PGCS_NO_MEMORY;
 }
 
 /*
@@ -256,39 +247,52 @@ read_again(pgcs_connection *connection)
 static bool
 is_old(const pgcs_connection *connection)
 {
-	return !connection->is_fresh ||
+	return connection->fresh == NULL ||
 		pgcs_watch_changed(&connection->watch, connection->sel);
 }
 
 /*
- * Chooses for the present host, and begins to connect.  The bundle may be
- * old: files that changed meanwhile are read again, and so are all of them if
- * nothing fits.
+ * The caller's bundle may be old: files that changed meanwhile are read again,
+ * and so are all of them if nothing fits.
  */
+static int
+find_choice(pgcs_connection *connection, pgcs_choice **choice)
+{
+	bool		read = connection->bundle == NULL;
+	int			result;
+
+	for (int reads = 0;; reads++)
+	{
+		pgcs_choice_free(*choice);
+		*choice = NULL;
+		if (read && !read_sources(connection))
+			return PGCS_NO_MEMORY;
+		result = try_choice(connection, choice);
+		read = result == PGCS_CHANGED ||
+			(result == PGCS_OK && (*choice)->status == PGCS_NONE && is_old(connection));
+		if (!read || reads == MAX_READS)
+			break;
+	}
+	while (result == PGCS_CHANGED)
+		result = pgcs_choice_load(connection->sel, *choice);
+	return result;
+}
+
+/* Chooses for the present host and role, and begins to connect. */
 static void
 choose(pgcs_connection *connection)
 {
 	pgcs_selector *sel = connection->sel;
+	char	   *user = sel->user;
 	pgcs_choice *choice = NULL;
-	int			result = PGCS_CHANGED;
+	int			result;
 
-	for (int reads = 0;; reads++)
-	{
-		pgcs_choice_free(choice);
-		choice = select_for_role(connection);
-		result = choice != NULL ? pgcs_choice_load(sel, choice) : PGCS_NO_MEMORY;
-		if (reads == MAX_READS ||
-			(result != PGCS_CHANGED &&
-			 (result != PGCS_OK || choice->status != PGCS_NONE || !is_old(connection))))
-			break;
-		if (!read_again(connection))
-		{
-			result = PGCS_NO_MEMORY;
-			break;
-		}
-	}
-	while (result == PGCS_CHANGED)
-		result = pgcs_choice_load(sel, choice);
+	/* the role that libpq will use, unless the caller named one */
+	if (user == NULL)
+		sel->user = (char *) pgcs_option(connection->options, "user");
+	result = find_choice(connection, &choice);
+	sel->user = user;
+
 	if (result != PGCS_OK)
 		fail_as_selector(connection);
 	else if (sel->strict && choice->status != PGCS_FOUND &&
@@ -300,6 +304,16 @@ choose(pgcs_connection *connection)
 	else
 		start_connecting(connection, choice);
 	pgcs_choice_free(choice);
+}
+
+/* What was read for it goes with it. */
+static void
+forget_request(pgcs_connection *connection)
+{
+	pgcs_request_free(connection->request);
+	connection->request = NULL;
+	pgcs_bundle_free(connection->fresh);
+	connection->fresh = NULL;
 }
 
 /* ---------- probing ---------- */
@@ -363,8 +377,7 @@ next_host(pgcs_connection *connection)
 {
 	char	   *key;
 
-	pgcs_request_free(connection->request);
-	connection->request = NULL;
+	forget_request(connection);
 	if (!has_next_host(connection))
 	{
 		fail(connection, PGCS_UNREACHABLE);
@@ -490,8 +503,7 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 		connection->before != CONNECTION_NEEDED)
 	{
 		forget_answer(connection);
-		pgcs_request_free(connection->request);
-		connection->request = NULL;
+		forget_request(connection);
 		connection->reprobed = true;
 		start_probe(connection);
 	}
@@ -537,7 +549,8 @@ pgcs_connect_start(pgcs_selector *sel, pgcs_bundle *bundle, pgcs_cache *cache,
 	}
 	connection->sel = sel;
 	connection->cache = cache;
-	connection->bundle = pgcs_bundle_ref(bundle);
+	if (bundle != NULL)
+		connection->bundle = pgcs_bundle_ref(bundle);
 	connection->options = pgcs_resolve(sel, keywords, values);
 	if (connection->options != NULL)
 		connection->targets = pgcs_targets(sel, connection->options,
@@ -644,7 +657,7 @@ pgcs_connection_free(pgcs_connection *connection)
 	if (connection->handshake.conn != NULL)
 		pgcs_handshake_end(&connection->handshake);
 	PQfinish(connection->conn);
-	pgcs_request_free(connection->request);
+	forget_request(connection);
 	pgcs_targets_free(connection->targets, connection->n_targets);
 	PQconninfoFree(connection->options);
 	pgcs_bundle_free(connection->bundle);

@@ -506,11 +506,13 @@ extern void pgcs_cache_free(pgcs_cache *cache);
  * Hosts are tried as libpq tries them, with target_session_attrs and
  * load_balance_hosts, each address of a name as a server of its own; all other
  * parameters pass through untouched but for hostaddr, which is the address
- * that was asked, and PQreset() keeps host and certificate.  If the files of
- * the choice changed since the bundle was loaded, or nothing in it fits, the
- * sources of sel are read again; the caller's bundle stays as it is.  keywords
- * and values are as for PQconnectdbParams without expanded dbname; cache may
- * be NULL.  The role is that of pgcs_set_user(), or else the one that libpq
+ * that was asked, and PQreset() keeps host and certificate.  Without a bundle
+ * (NULL) the sources of sel are read once a host has said what it asks for, as
+ * pgcs_bundle_load_for() does: for a program that connects once.  If the files
+ * of the choice changed since the bundle was loaded, or nothing in it fits,
+ * they are read so as well; the caller's bundle stays as it is.  keywords and
+ * values are as for PQconnectdbParams without expanded dbname; cache may be
+ * NULL.  The role is that of pgcs_set_user(), or else the one that libpq
  * will use.  Under strict nothing is tried with a host that has no certificate
  * to be chosen.  The caller calls PQfinish(); NULL with the error set.
  */
@@ -521,7 +523,7 @@ extern struct pg_conn *pgcs_connect(pgcs_selector *sel, pgcs_bundle *bundle,
 
 /*
  * The same without blocking (but for what blocks in libpq, such as looking up
- * a name, and for reading the sources again).  After start, and whenever the
+ * a name, and for reading the sources).  After start, and whenever the
  * socket is ready, poll; the socket may be another one after each poll.  sel
  * and cache must live until the connection is freed.
  */

@@ -19,7 +19,6 @@ main(int argc, char **argv)
 	const char *values[MAX_PARAMETERS + 1] = {NULL};
 	PQconninfoOption *given = argc == 3 ? PQconninfoParse(argv[1], NULL) : NULL;
 	pgcs_selector *sel = pgcs_selector_new();
-	pgcs_bundle *bundle = NULL;
 	PGconn	   *conn = NULL;
 	int			n = 0;
 
@@ -36,9 +35,8 @@ main(int argc, char **argv)
 			keywords[n] = o->keyword;
 			values[n++] = o->val;
 		}
-	if (pgcs_add_directory(sel, argv[2]) == PGCS_OK &&
-		(bundle = pgcs_bundle_load(sel)) != NULL)
-		conn = pgcs_connect(sel, bundle, NULL, keywords, values);
+	if (pgcs_add_directory(sel, argv[2]) == PGCS_OK)
+		conn = pgcs_connect(sel, NULL, NULL, keywords, values);
 	if (conn == NULL)
 		fprintf(stderr, "%s\n", pgcs_error(sel));
 	else
@@ -49,7 +47,6 @@ main(int argc, char **argv)
 		PQclear(result);
 	}
 	PQfinish(conn);
-	pgcs_bundle_free(bundle);
 	pgcs_selector_free(sel);
 	PQconninfoFree(given);
 	return conn == NULL;

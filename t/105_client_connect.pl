@@ -88,9 +88,9 @@ sub free_port
 	return $port;
 }
 
-foreach my $way ([], ['--poll'])
+foreach my $way ([], ['--poll'], ['--no-bundle'])
 {
-	my $how = @$way ? 'polling' : 'blocking';
+	my $how = "@$way" || 'blocking';
 
 	# --- one host ---------------------------------------------------------------
 
@@ -183,7 +183,7 @@ $a->hba('host all all 127.0.0.1/32 trust');
 $a->reload;
 like($a->client([ 'psql', '-XAtqd', conninfo($pa), '-c', 'select 1' ], %at_home)->{log}, qr/could not accept SSL connection/,
 	'what is at home is refused, and libpq alone sends it');
-my @ways = map { my $way = $_; map { [ @$way, @$_ ] } [], ['--strict'] } [], ['--poll'];
+my @ways = map { my $way = $_; map { [ @$way, @$_ ] } [], ['--strict'] } [], ['--poll'], ['--no-bundle'];
 foreach my $way (@ways)
 {
 	my $how = join ' ', 'connect', @$way;
@@ -275,6 +275,28 @@ SKIP:
 	$harness->finish;
 	is($out, "$pa /CN=one\n$pa /CN=two\n$pa /CN=two\n",
 		'a server whose CAs changed is asked again, and rotated files are read again');
+}
+
+# What is read for one host is what matters for that one only.
+foreach my $way ([], ['--no-bundle'])
+{
+	my ($in, $out, $err) = ('', '', '');
+	local $ENV{CONNECT_TOOL_WAIT} = 1;
+
+	$a->conf("ssl_ca_file = '$ca1->{cert}'\ndefault_transaction_read_only = on\n");
+	$a->reload;
+	put($leaf{$_}) foreach qw(one two);
+	my $harness = IPC::Run::start(
+		[ $tool, @$way, '--repeat', 2, $bundle, conninfo($pa, $pb) . ' target_session_attrs=read-write' ],
+		'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+
+	$harness->pump until $out =~ /\n/;
+	put($leaf{two}, 'one');
+	put($leaf{one}, 'two');
+	$in .= 'xx';
+	$harness->finish;
+	is($out, "$pb /CN=two\n$pb /CN=two\n",
+		"the files are read again for the second host, too: @$way");
 }
 
 $a->stop;

@@ -3,8 +3,9 @@
  *		Connects through the library, for t/105_client_connect.pl and
  *		t/152_client_hosts.pl.
  *
- *	connect_tool [--poll] [--longest] [--cache] [--strict] [--threads N]
- *				 [--repeat N] [--reset] [--query SQL] BUNDLE CONNINFO
+ *	connect_tool [--poll] [--longest] [--no-bundle] [--cache] [--strict]
+ *				 [--threads N] [--repeat N] [--reset] [--query SQL]
+ *				 BUNDLE CONNINFO
  *
  * prints for each connection "port client_dn", or what the query gives, or the
  * error; --longest also how long the longest call of --poll took.
@@ -27,6 +28,7 @@ static bool with_poll;
 static bool with_reset;
 static bool with_strict;
 static bool with_longest;
+static bool without_bundle;
 static int	repeat = 1;
 static const char *query = "select current_setting('port') || ' ' || coalesce(client_dn, 'none')"
 " from pg_stat_ssl where pid = pg_backend_pid()";
@@ -140,7 +142,6 @@ main(int argc, char **argv)
 {
 	pthread_t	threads[64];
 	int			n_threads = 1;
-	pgcs_selector *sel;
 	PQconninfoOption *options;
 	size_t		n = 0;
 	int			i = 1;
@@ -151,6 +152,8 @@ main(int argc, char **argv)
 			with_poll = true;
 		else if (strcmp(argv[i], "--longest") == 0)
 			with_longest = true;
+		else if (strcmp(argv[i], "--no-bundle") == 0)
+			without_bundle = true;
 		else if (strcmp(argv[i], "--query") == 0 && i + 1 < argc)
 			query = argv[++i];
 		else if (strcmp(argv[i], "--cache") == 0)
@@ -178,12 +181,16 @@ main(int argc, char **argv)
 			keywords[n] = o->keyword;
 			values[n++] = o->val;
 		}
-	sel = pgcs_selector_new();
-	pgcs_add_directory(sel, bundle_path);
-	bundle = pgcs_bundle_load(sel);
-	pgcs_selector_free(sel);
-	if (bundle == NULL)
-		return 2;
+	if (!without_bundle)
+	{
+		pgcs_selector *sel = pgcs_selector_new();
+
+		pgcs_add_directory(sel, bundle_path);
+		bundle = pgcs_bundle_load(sel);
+		pgcs_selector_free(sel);
+		if (bundle == NULL)
+			return 2;
+	}
 	for (int t = 1; t < n_threads; t++)
 		pthread_create(&threads[t], NULL, run, NULL);
 	run(NULL);

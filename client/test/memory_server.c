@@ -65,9 +65,9 @@ run_confirm(Trial *trial)
 }
 
 static void
-connect_once(Trial *trial, pgcs_cache *with_cache)
+connect_once(Trial *trial, pgcs_bundle *from, pgcs_cache *with_cache)
 {
-	PGconn	   *conn = pgcs_connect(sel, bundle, with_cache, keywords, values);
+	PGconn	   *conn = pgcs_connect(sel, from, with_cache, keywords, values);
 
 	failing_pause();
 	if (trial_done(trial, conn != NULL, "pgcs_connect", sel))
@@ -92,14 +92,20 @@ run_connect(Trial *trial)
 	failing_pause();
 	fresh = pgcs_cache_new();
 	failing_resume();
-	connect_once(trial, fresh);
+	connect_once(trial, bundle, fresh);
 	pgcs_cache_free(fresh);
 }
 
 static void
 run_connect_again(Trial *trial)
 {
-	connect_once(trial, cache);
+	connect_once(trial, bundle, cache);
+}
+
+static void
+run_connect_alone(Trial *trial)
+{
+	connect_once(trial, NULL, NULL);
 }
 
 int
@@ -111,6 +117,7 @@ main(int argc, char **argv)
 		{"confirm", run_confirm},
 		{"connect", run_connect},
 		{"connect with a cached answer", run_connect_again},
+		{"connect without a bundle", run_connect_alone},
 	};
 	PQconninfoOption *options;
 	PGconn	   *conn;
