@@ -202,10 +202,10 @@ look_at(PgcsGlance *glance, PgcsReader *reader, PgcsBytes rest)
  * directory was read; if it has become a FIFO since, O_NONBLOCK ends that.
  */
 bool
-pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory, char *path)
+pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory, char *path,
+			const char *name)
 {
-	int			fd = openat(directory, strrchr(path, '/') + 1,
-							O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int			fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	ssize_t		n = fd >= 0 ? read(fd, reader->bytes, PGCS_GLANCE_SIZE) : -1;
 	bool		ok = true;
 

@@ -46,11 +46,11 @@ extern void pgcs_reader_free(PgcsReader *reader);
 
 /*
  * Looks at a regular file; the glance takes the path.  directory is that of
- * the file, open: a name within it is found faster than a path.  False when
- * memory is out.
+ * the file, open, and name the file's in it, which is found faster than a
+ * path.  False when memory is out.
  */
 extern bool pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory,
-						char *path);
+						char *path, const char *name);
 extern void pgcs_glance_free(PgcsGlance *glance);
 
 #endif							/* PGCS_GLANCE_H */

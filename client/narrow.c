@@ -49,7 +49,7 @@ pgcs_narrow_add_directory(PgcsNarrow *narrow, const char *directory,
 	{
 		if (ok && entries[i].regular)
 			ok = pgcs_glance(&narrow->glances[narrow->n++], &narrow->reader, fd,
-							 entries[i].path);
+							 entries[i].path, entries[i].name);
 		else
 			free(entries[i].path);
 	}

@@ -16,10 +16,11 @@
 
 #include "source_scan.h"
 
+/* By name, since the paths are all alike up to there. */
 static int
 compare_entries(const void *a, const void *b)
 {
-	return strcmp(((const PgcsEntry *) a)->path, ((const PgcsEntry *) b)->path);
+	return strcmp(((const PgcsEntry *) a)->name, ((const PgcsEntry *) b)->name);
 }
 
 /* Most file systems say what kind an entry is, which saves a call each. */
@@ -94,7 +95,7 @@ pgcs_scan_directory(const char *directory, PgcsEntry **entries, size_t *n,
 		if (is_directory)
 			free(path);
 		else
-			list[used++] = (PgcsEntry) {path, regular};
+			list[used++] = (PgcsEntry) {path, path + len + 1, regular};
 	}
 	if (errno != 0)
 		pgcs_reasons_add(reasons, PGCS_FATAL, "file-unreadable", directory,

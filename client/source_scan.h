@@ -10,6 +10,7 @@
 typedef struct PgcsEntry
 {
 	char	   *path;
+	const char *name;			/* within it, without the directory */
 	bool		regular;		/* a regular file, or a link to one */
 } PgcsEntry;
 
