@@ -40,7 +40,7 @@ main()
 	check "unpacks" unzip -q "$work/dist/*.zip" -d "$work" || finish
 	mv "$work"/pg_cert_policy-* "$work/src"
 	check "make deb" env "OUT=$work/debs" make -s -C "$work/src" deb || finish
-	check "lintian has no errors" lintian --allow-root --fail-on error \
+	check "lintian has no errors" env "TMPDIR=$work" lintian --allow-root --fail-on error \
 		--suppress-tags initial-upload-closes-no-bugs \
 		"$work"/debs/*.changes || true
 	sed 's/^/    /' "$work/log"
