@@ -122,6 +122,9 @@ typedef enum PgcsLoad
 extern PgcsLoad pgcs_load_candidate(pgcs_selector *sel,
 									pgcs_candidate *candidate);
 
+/* Have its files been replaced since they were judged? */
+extern bool pgcs_files_changed(const pgcs_identity *identity);
+
 /* chain.c */
 
 /* What a server's OpenSSL says of a certificate with what comes along. */

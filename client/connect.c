@@ -57,6 +57,8 @@ struct pgcs_connection
 	pgcs_request *request;
 	bool		from_cache;
 	bool		reprobed;		/* the present host's answer was old */
+	pgcs_choice *choice;		/* for it, or NULL */
+	int			replaced;		/* how often its files were, under libpq */
 	PGconn	   *conn;			/* in CONNECT and DONE */
 	PostgresPollingStatusType polling;
 	ConnStatusType before;		/* its status before the last poll */
@@ -284,32 +286,33 @@ choose(pgcs_connection *connection)
 {
 	pgcs_selector *sel = connection->sel;
 	char	   *user = sel->user;
-	pgcs_choice *choice = NULL;
 	int			result;
 
 	/* the role that libpq will use, unless the caller named one */
 	if (user == NULL)
 		sel->user = (char *) pgcs_option(connection->options, "user");
-	result = find_choice(connection, &choice);
+	result = find_choice(connection, &connection->choice);
 	sel->user = user;
 
 	if (result != PGCS_OK)
 		fail_as_selector(connection);
-	else if (sel->strict && choice->status != PGCS_FOUND &&
-			 choice->status != PGCS_NO_TLS && choice->status != PGCS_NOT_WANTED)
+	else if (sel->strict && connection->choice->status != PGCS_FOUND &&
+			 connection->choice->status != PGCS_NO_TLS &&
+			 connection->choice->status != PGCS_NOT_WANTED)
 	{
-		note_error(connection, choice->text);
+		note_error(connection, connection->choice->text);
 		fail(connection, PGCS_FAILED);
 	}
 	else
-		start_connecting(connection, choice);
-	pgcs_choice_free(choice);
+		start_connecting(connection, connection->choice);
 }
 
 /* What was read for it goes with it. */
 static void
 forget_request(pgcs_connection *connection)
 {
+	pgcs_choice_free(connection->choice);
+	connection->choice = NULL;
 	pgcs_request_free(connection->request);
 	connection->request = NULL;
 	pgcs_bundle_free(connection->fresh);
@@ -390,6 +393,7 @@ next_host(pgcs_connection *connection)
 	}
 	connection->at++;
 	connection->reprobed = false;
+	connection->replaced = 0;
 	if (!pgcs_targets_split(&connection->targets, &connection->n_targets,
 							connection->at - 1, balances(connection)))
 	{
@@ -477,6 +481,21 @@ answer_is_current(const pgcs_connection *connection)
 	return true;
 }
 
+/*
+ * libpq opens the files after us, and the key after the certificate.  If they
+ * were replaced meanwhile, it may have met something that does not go together.
+ */
+static bool
+met_replacement(pgcs_connection *connection)
+{
+	const pgcs_choice *choice = connection->choice;
+
+	return connection->before == CONNECTION_SSL_STARTUP &&
+		choice != NULL && choice->status == PGCS_FOUND &&
+		pgcs_files_changed(choice->winner->identity) &&
+		connection->replaced++ < MAX_READS;
+}
+
 static void
 end_attempt(pgcs_connection *connection, bool timed_out)
 {
@@ -489,6 +508,13 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 			forget_answer(connection);
 		PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
 		connection->stage = STAGE_DONE;
+		return;
+	}
+	if (!timed_out && met_replacement(connection))
+	{
+		connection->conn = NULL;
+		PQfinish(conn);
+		choose(connection);
 		return;
 	}
 	words = timed_out ? strdup("timeout expired")

@@ -131,9 +131,11 @@ was_replaced(const char *path, const PgcsStamp *judged)
  * What does not go together may have been replaced between one look and the
  * next, certificate first, key later.
  */
-static bool
-files_changed(const pgcs_identity *identity)
+bool
+pgcs_files_changed(const pgcs_identity *identity)
 {
+	if (identity->pkcs12_path != NULL)
+		return was_replaced(identity->pkcs12_path, &identity->pkcs12_stamp);
 	return (!identity->completed &&
 			was_replaced(identity->cert_path, &identity->cert_stamp)) ||
 		(!identity->key_by_engine &&
@@ -194,7 +196,7 @@ pgcs_load_candidate(pgcs_selector *sel, pgcs_candidate *candidate)
 	}
 	result = identity->key_by_engine ? PGCS_LOAD_DONE : load_key(candidate, ssl);
 out:
-	if (result == PGCS_LOAD_REFUSED && files_changed(identity))
+	if (result == PGCS_LOAD_REFUSED && pgcs_files_changed(identity))
 		result = PGCS_LOAD_CHANGED;
 	SSL_free(ssl);
 	ERR_clear_error();

@@ -234,7 +234,8 @@ mkdir $mount or die $!;
 foreach my $leaf ($one, $renewed)
 {
 	mkdir "$mount/..$leaf->{name}" or die $!;
-	copy($leaf->{cert}, "$mount/..$leaf->{name}/tls.crt") or die $!;
+	# a long text, so that libpq takes its time between certificate and key
+	write_file("$mount/..$leaf->{name}/tls.crt", "words\n" x 20000 . CertPolicy::Client::slurp($leaf->{cert}));
 	write_file("$mount/..$leaf->{name}/tls.key", CertPolicy::Client::slurp($leaf->{key}));
 }
 symlink '..one', "$mount/..data" or die $!;
@@ -245,7 +246,7 @@ if ($rotator == 0)
 	for (my $i = 0; $i < 1e7; $i++)
 	{
 		symlink $i % 2 ? '..one' : '..renewed', "$mount/..new" and rename "$mount/..new", "$mount/..data";
-		usleep(5000);
+		usleep(100000);
 	}
 	POSIX::_exit(0);
 }
@@ -260,9 +261,7 @@ is(scalar(@lines), 100, 'a hundred connections while a secret is rotated');
 is_deeply([ sort keys %came ], [ $at_a, "$pa /CN=renewed" ], 'old and new both get in');
 my @in_between = grep { !/requires a valid client certificate/ } @errors;
 
-is(scalar(grep { !/does not match private key|key values mismatch/ } @in_between), 0,
-	'libpq, which reads the files last, refuses what does not go together')
-  or diag join "\n", @in_between;
+is("@in_between", '', 'where libpq, which reads the files last, met what does not go together, they are chosen anew');
 cmp_ok(@errors - @in_between, '<=', 3, 'and hardly ever is nothing sent because what was read did not');
 note(scalar(@errors), ' of 100 met the swap');
 unlike($got->{log}, qr/signature|decrypt error|bad certificate|verify failed/, 'and no certificate came with another\'s key');
