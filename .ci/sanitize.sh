@@ -130,12 +130,9 @@ make_first()
 
 run_c_valgrind()
 {
-	local failed=0 log=$sandbox/log/c-valgrind programs
+	local failed=0 log=$sandbox/log/c-valgrind
 
-	quietly 600 as_user 600 make -s -C common/test -j "$jobs" all
-	programs=("$sandbox"/src/common/test/run_*)
-	as_user 1200 env -C common/test prove --timer "${programs[@]/#*\//./}" --exec \
-		"valgrind --quiet --error-exitcode=99 --leak-check=full" >"$log" 2>&1 || failed=1
+	as_user 1800 make -s -C common/test check-valgrind >"$log" 2>&1 || failed=1
 	as_user 3600 make -s -C client check-valgrind >>"$log" 2>&1 || failed=1
 	verdict c-valgrind "$failed"
 }

@@ -16,8 +16,8 @@ use Config;
 use File::Basename qw(dirname);
 use Test::More;
 
-# What runs in the background of a script ignores these.
-$SIG{INT} = $SIG{QUIT} = 'DEFAULT';
+# What runs in the background of a script, or under nohup, ignores these.
+$SIG{$_} = 'DEFAULT' foreach qw(HUP INT QUIT);
 
 my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
 my $query = 'select client_dn from pg_stat_ssl where pid = pg_backend_pid()';
