@@ -2,12 +2,15 @@
  * failing.c
  *		Memory that runs out at one allocation after the other.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libpq-fe.h>
+#include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
@@ -152,6 +155,25 @@ openssl_free(void *p, const char *file, int line)
 	(void) file;
 	(void) line;
 	free(p);
+}
+
+/*
+ * libpq keeps its connection in its BIO by this function, does not look whether
+ * that succeeded, and crashes later: nothing that we could do about.  Being
+ * defined here it is what libpq calls, and it does not fail.
+ */
+__attribute__((visibility("default")))
+int
+BIO_set_ex_data(BIO *bio, int i, void *data)
+{
+	bool		was_paused = paused;
+	void	   *real = dlsym(RTLD_NEXT, "BIO_set_ex_data");
+	int			result;
+
+	paused = true;
+	result = ((int (*) (BIO *, int, void *)) real) (bio, i, data);
+	paused = was_paused;
+	return result;
 }
 
 void
