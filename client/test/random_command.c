@@ -10,8 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <libpq-fe.h>
-
+#include "connection.h"
 #include "random_command.h"
 #include "tap.h"
 
@@ -37,22 +36,16 @@ printed(const char *first, const char *second, const char *third)
 	return text;
 }
 
-/* One argument, quoted as libpq wants it. */
 static char *
 conninfo(const Parameters *parameters)
 {
-	char	   *text = NULL;
-	size_t		size = 0;
-	FILE	   *out = open_memstream(&text, &size);
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+	char	   *text;
 
 	for (int i = 0; i < parameters->n; i++)
-	{
-		fprintf(out, "%s%s='", i > 0 ? " " : "", parameters->keywords[i]);
-		for (const char *p = parameters->values[i]; *p != '\0'; p++)
-			fprintf(out, "%s%c", *p == '\'' || *p == '\\' ? "\\" : "", *p);
-		fputc('\'', out);
-	}
-	if (fclose(out) != 0)
+		pgcs_conninfo_add(&buf, parameters->keywords[i], parameters->values[i]);
+	text = pgcert_buf_take(&buf);
+	if (text == NULL)
 		die("out of memory");
 	return text;
 }
