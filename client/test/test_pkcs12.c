@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -195,6 +196,14 @@ test_rotation(void)
 	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "the next time it is the new one");
 	is_text(pgcs_identity_subject(pgcs_bundle_identity(bundle, 0)), "CN=bob", "with its certificate");
 	ok(access(pgcs_choice_cert_path(choice), F_OK) == 0, "and it is written");
+	pgcs_choice_free(choice);
+
+	/* what is unpacked is another file, but nothing was replaced */
+	if (chmod(unpacked, 0777) != 0 ||
+		(choice = pgcs_select(sel, bundle, request, NOW)) == NULL)
+		die("no choice: %s", pgcs_error(sel));
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "in a folder that others can write to");
+	is_int(pgcs_choice_status(choice), PGCS_NONE, "it is refused, and no change is made of it");
 	pgcs_choice_free(choice);
 	pgcs_bundle_free(bundle);
 	pgcs_request_free(request);
