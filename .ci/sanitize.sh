@@ -141,7 +141,8 @@ run_command_valgrind()
 {
 	script "$sandbox/valgrind/pgcertsel" <<-EOF
 		exec valgrind --quiet --error-exitcode=99 --leak-check=full \\
-			--errors-for-leak-kinds=definite --log-file=$reports/%p \\
+			--show-leak-kinds=definite --errors-for-leak-kinds=definite \\
+			--log-file=$reports/%p \\
 			$sandbox/src/client/pgcertsel "\$@"
 	EOF
 	stage "$(plain_stage)"
