@@ -214,7 +214,8 @@ script()
 
 # server_as NAME: a folder of PostgreSQL's programs, with a postgres that is
 # started by the lines that are read, and a pg_config that points to it.  pg_ctl
-# looks for postgres where it lies itself, so it is copied.
+# would look for postgres where it lies itself, and at a restart in
+# postmaster.opts, which has the real one: it is told.
 server_as()
 {
 	local bin=$sandbox/$1 real
@@ -223,7 +224,9 @@ server_as()
 	mkdir "$bin"
 	ln -s "$real"/* "$bin"
 	rm -f "$bin/postgres" "$bin/pg_ctl" "$bin/pg_config"
-	cp "$real/pg_ctl" "$bin"
+	script "$bin/pg_ctl" <<-EOF
+		exec $real/pg_ctl -p $bin/postgres "\$@"
+	EOF
 	script "$bin/pg_config" <<-EOF
 		[ "\$*" != --bindir ] || exec echo $bin
 		exec $(command -v "${PG_CONFIG:-pg_config}") "\$@"
