@@ -101,9 +101,16 @@ run_server()
 	asan=$(realpath "$("${CC:-gcc}" -print-file-name=libasan.so)")
 	ubsan=$(realpath "$("${CC:-gcc}" -print-file-name=libubsan.so)")
 	make_first "$first"
+	plain_stage >/dev/null		# some tests ask pgcertsel, too
 	quietly 600 as_user 60 cp -R "$sandbox/src" "$sandbox/sanitized-src"
+	quietly 600 build -C "$sandbox/sanitized-src" clean
 	quietly 900 build -C "$sandbox/sanitized-src" with_client=no "COPT=$sanitized" \
 		install "DESTDIR=$sandbox/stage-sanitized"
+	if ! find "$sandbox/stage-sanitized" -name pg_cert_policy.so -exec nm -D {} + |
+		grep __asan_init >/dev/null; then
+		echo "server: FAILED, the extension is not built with ASan"
+		return 1
+	fi
 	server_as server <<-EOF
 		$(options detect_leaks=0:detect_odr_violation=0:verify_asan_link_order=0)
 		LD_PRELOAD=$asan:$ubsan:$first\${LD_PRELOAD:+:\$LD_PRELOAD}
