@@ -315,6 +315,7 @@ forget_request(pgcs_connection *connection)
 	connection->choice = NULL;
 	pgcs_request_free(connection->request);
 	connection->request = NULL;
+	connection->from_cache = false;
 	pgcs_bundle_free(connection->fresh);
 	connection->fresh = NULL;
 }

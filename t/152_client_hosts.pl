@@ -125,6 +125,25 @@ SKIP:
 	is(tool($bundle, conninfo([ 1, $po ], 'load_balance_hosts=random'))->{stdout}, "$po /CN=two", 'random, and one is down');
 }
 
+# --- a Unix socket behind a host that was remembered ------------------------------------------
+
+{
+	my ($in, $out) = ('', '');
+	local $ENV{CONNECT_TOOL_WAIT} = 1;
+	my $info = join ' ', 'host=127.0.0.1,' . $primary->node->host, "port=$po,$pa",
+	  'user=postgres dbname=postgres sslmode=prefer';
+	my $harness = IPC::Run::start([ $tool, '--cache', '--repeat', 2, $bundle, $info ],
+		'<', \$in, '>', \$out, '2>', '/dev/null', IPC::Run::timeout(60));
+
+	$harness->pump until $out =~ /\n/;
+	is($out, "$po /CN=two\n", 'a host, whose answer is remembered');
+	$other->node->stop;
+	$in .= 'xx';
+	$harness->finish;
+	is($out, "$po /CN=two\n$pa none\n", 'and when nobody listens there any more, the socket behind it');
+	$other->node->start;
+}
+
 # --- names with several addresses ---------------------------------------------------------
 
 # A hosts file of our own, in a namespace that sees no other.
