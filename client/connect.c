@@ -17,17 +17,16 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/err.h>
 
 #include "cache.h"
-#include "choice.h"
+#include "chooser.h"
 #include "connection.h"
 #include "name.h"
 #include "request.h"
+#include "route.h"
 #include "selector.h"
-#include "source_watch.h"
 
 typedef enum Stage
 {
@@ -41,16 +40,10 @@ typedef enum Stage
 struct pgcs_connection
 {
 	pgcs_selector *sel;			/* the caller's */
-	pgcs_bundle *bundle;		/* the caller's, or NULL */
-	pgcs_bundle *fresh;			/* read for the present request, while */
-	PgcsWatch	watch;			/* this watched its sources */
 	pgcs_cache *cache;			/* the caller's, or NULL */
 	PQconninfoOption *options;
-	PgcsTarget *targets;
-	size_t		n_targets;
-	size_t		n_hosts;		/* of which some have several addresses */
-	size_t		at;				/* the target after the present one */
-	bool		second_pass;	/* of prefer-standby */
+	PgcsRoute	route;
+	PgcsChooser chooser;
 
 	Stage		stage;
 	PgcsHandshake handshake;	/* in PROBE */
@@ -58,19 +51,12 @@ struct pgcs_connection
 	bool		from_cache;
 	bool		reprobed;		/* the present host's answer was old */
 	pgcs_choice *choice;		/* for it, or NULL */
-	int			replaced;		/* how often its files were, under libpq */
 	PGconn	   *conn;			/* in CONNECT and DONE */
 	PostgresPollingStatusType polling;
 	ConnStatusType before;		/* its status before the last poll */
 	int64_t		deadline_ms;	/* of the stage; 0: none */
 	PgcertBuf	errors;			/* of the hosts so far */
 };
-
-static const PgcsTarget *
-target(const pgcs_connection *connection)
-{
-	return &connection->targets[connection->at - 1];
-}
 
 /* ---------- errors ---------- */
 
@@ -102,106 +88,38 @@ fail_as_selector(pgcs_connection *connection)
 	connection->stage = STAGE_FAILED;
 }
 
-/* ---------- the order of the hosts ---------- */
-
-/* "cannot connect now": it starts up, shuts down, or does not serve yet. */
-#define SQLSTATE_CANNOT_CONNECT_NOW "57P03"
-
-static bool
-prefers_standby(const pgcs_connection *connection)
-{
-	const char *attrs = pgcs_option(connection->options, "target_session_attrs");
-
-	return attrs != NULL && strcmp(attrs, "prefer-standby") == 0 &&
-		connection->n_hosts > 1;
-}
-
-static bool
-balances(const pgcs_connection *connection)
-{
-	const char *balance = pgcs_option(connection->options, "load_balance_hosts");
-
-	return balance != NULL && strcmp(balance, "random") == 0;
-}
-
-/* Is there any host, or address, left after the present one? */
-static bool
-has_next_host(const pgcs_connection *connection)
-{
-	return connection->at < connection->n_targets ||
-		(prefers_standby(connection) && !connection->second_pass);
-}
-
-/* As libpq has it, a session that is not wanted speaks for all addresses. */
 static void
-skip_addresses(pgcs_connection *connection)
+fail_memory(pgcs_connection *connection)
 {
-	size_t		position = target(connection)->position;
-
-	while (connection->at < connection->n_targets &&
-		   connection->targets[connection->at].position == position)
-		connection->at++;
+	pgcs_fail_memory(connection->sel);
+	fail_as_selector(connection);
 }
 
 /* ---------- connecting ---------- */
 
-/* The parameters as they are, but for the host and the certificate. */
-static char *
-connect_conninfo(const pgcs_connection *connection, const pgcs_choice *choice)
-{
-	static const char *const replaced[] = {
-		"host", "hostaddr", "port", "sslcert", "sslkey", "sslpassword",
-		"service", "servicefile", "target_session_attrs",
-	};
-	PgcertBuf	buf = PGCERT_BUF_INIT;
-	const PgcsTarget *to = target(connection);
-	const char *attrs = pgcs_option(connection->options, "target_session_attrs");
-	const char *cert = choice != NULL ? pgcs_choice_cert_path(choice) : NULL;
-	const char *password = choice != NULL ? pgcs_choice_password(choice) : NULL;
-
-	for (const PQconninfoOption *option = connection->options; option->keyword != NULL; option++)
-	{
-		bool		is_replaced = false;
-
-		for (size_t i = 0; i < sizeof(replaced) / sizeof(replaced[0]); i++)
-			is_replaced = is_replaced || strcmp(option->keyword, replaced[i]) == 0;
-		if (!is_replaced && option->val != NULL && option->val[0] != '\0')
-			pgcs_conninfo_add(&buf, option->keyword, option->val);
-	}
-	pgcs_conninfo_add(&buf, "host", to->host);
-	pgcs_conninfo_add(&buf, "hostaddr", to->hostaddr);
-	pgcs_conninfo_add(&buf, "port", to->port);
-	pgcs_conninfo_add(&buf, "sslcert", cert != NULL ? cert : PGCS_NOTHING);
-	pgcs_conninfo_add(&buf, "sslpassword", password != NULL ? password : "");
-	if (cert != NULL)
-		pgcs_conninfo_add(&buf, "sslkey", pgcs_choice_key_path(choice));
-
-	/* a standby is preferred among all hosts, not at each of them */
-	if (prefers_standby(connection))
-		attrs = connection->second_pass ? "any" : "standby";
-	if (attrs != NULL)
-		pgcs_conninfo_add(&buf, "target_session_attrs", attrs);
-	return pgcert_buf_take(&buf);
-}
-
+/* To the present host, with what was chosen for it, if anything was. */
 static void
-start_connecting(pgcs_connection *connection, const pgcs_choice *choice)
+start_connecting(pgcs_connection *connection)
 {
+	const pgcs_choice *choice = connection->choice;
 	const char *timeout = pgcs_option(connection->options, "connect_timeout");
 	long		seconds = timeout != NULL ? strtol(timeout, NULL, 10) : 0;
-	char	   *conninfo = connect_conninfo(connection, choice);
+	char	   *conninfo;
 
+	conninfo = pgcs_route_conninfo(&connection->route,
+								   choice != NULL ? pgcs_choice_cert_path(choice) : NULL,
+								   choice != NULL ? pgcs_choice_key_path(choice) : NULL,
+								   choice != NULL ? pgcs_choice_password(choice) : NULL);
 	if (conninfo != NULL)
 		connection->conn = PQconnectStart(conninfo);
 	pgcs_secret_free(conninfo);
 	if (connection->conn == NULL)
 	{
-		pgcs_fail_memory(connection->sel);
-		fail_as_selector(connection);
+		fail_memory(connection);
 		return;
 	}
 	/* that is how libpq tells the SQLSTATE, by which it goes on or does not */
-	if (has_next_host(connection))
+	if (pgcs_route_has_next(&connection->route))
 		PQsetErrorVerbosity(connection->conn, PQERRORS_VERBOSE);
 	connection->stage = STAGE_CONNECT;
 	connection->polling = PGRES_POLLING_WRITING;
@@ -212,91 +130,15 @@ start_connecting(pgcs_connection *connection, const pgcs_choice *choice)
 
 /* ---------- choosing ---------- */
 
-/* Files that change more often than this while they are looked at. */
-#define MAX_READS 5
-
-/* Reads of the sources what matters for the present request. */
-static bool
-read_sources(pgcs_connection *connection)
-{
-	pgcs_bundle_free(connection->fresh);
-	connection->fresh = NULL;
-	if (!pgcs_watch_start(&connection->watch, connection->sel))
-	{
-		pgcs_fail_memory(connection->sel);
-		return false;
-	}
-	connection->fresh = pgcs_bundle_load_for(connection->sel, connection->request,
-											 (int64_t) time(NULL));
-	return connection->fresh != NULL;
-}
-
-/* Chooses, and opens the choice; PGCS_CHANGED if its files were replaced. */
-static int
-try_choice(pgcs_connection *connection, pgcs_choice **choice)
-{
-	pgcs_bundle *bundle = connection->fresh != NULL ? connection->fresh : connection->bundle;
-
-	*choice = pgcs_select(connection->sel, bundle, connection->request,
-						  (int64_t) time(NULL));
-	return *choice != NULL ? pgcs_choice_load(connection->sel, *choice) : PGCS_NO_MEMORY;
-}
-
-/*
- * May what fits have come since the bundle was read, or its certificate
- * without its key, as they were being replaced?
- */
-static bool
-is_old(const pgcs_connection *connection)
-{
-	return connection->fresh == NULL ||
-		pgcs_watch_changed(&connection->watch, connection->sel);
-}
-
-/*
- * The caller's bundle may be old: files that changed meanwhile are read again,
- * and so are all of them if nothing fits.
- */
-static int
-find_choice(pgcs_connection *connection, pgcs_choice **choice)
-{
-	bool		read = connection->bundle == NULL;
-	int			result;
-
-	for (int reads = 0;; reads++)
-	{
-		pgcs_choice_free(*choice);
-		*choice = NULL;
-		if (read && !read_sources(connection))
-			return PGCS_NO_MEMORY;
-		result = try_choice(connection, choice);
-		read = result == PGCS_CHANGED ||
-			(result == PGCS_OK && (*choice)->status == PGCS_NONE && is_old(connection));
-		if (!read || reads == MAX_READS)
-			break;
-	}
-	while (result == PGCS_CHANGED)
-		result = pgcs_choice_load(connection->sel, *choice);
-	return result;
-}
-
 /* Chooses for the present host and role, and begins to connect. */
 static void
 choose(pgcs_connection *connection)
 {
-	pgcs_selector *sel = connection->sel;
-	char	   *user = sel->user;
-	int			result;
-
-	/* the role that libpq will use, unless the caller named one */
-	if (user == NULL)
-		sel->user = (char *) pgcs_option(connection->options, "user");
-	result = find_choice(connection, &connection->choice);
-	sel->user = user;
-
-	if (result != PGCS_OK)
+	if (pgcs_chooser_choose(&connection->chooser, connection->request,
+							pgcs_option(connection->options, "user"),
+							&connection->choice) != PGCS_OK)
 		fail_as_selector(connection);
-	else if (sel->strict && connection->choice->status != PGCS_FOUND &&
+	else if (connection->sel->strict && connection->choice->status != PGCS_FOUND &&
 			 connection->choice->status != PGCS_NO_TLS &&
 			 connection->choice->status != PGCS_NOT_WANTED)
 	{
@@ -304,7 +146,7 @@ choose(pgcs_connection *connection)
 		fail(connection, PGCS_FAILED);
 	}
 	else
-		start_connecting(connection, connection->choice);
+		start_connecting(connection);
 }
 
 /* What was read for it goes with it. */
@@ -316,39 +158,15 @@ forget_request(pgcs_connection *connection)
 	pgcs_request_free(connection->request);
 	connection->request = NULL;
 	connection->from_cache = false;
-	pgcs_bundle_free(connection->fresh);
-	connection->fresh = NULL;
+	pgcs_chooser_forget(&connection->chooser);
 }
 
 /* ---------- probing ---------- */
 
-/* Whatever the answer depends on; the server may have names of its own. */
-static char *
-cache_key(const pgcs_connection *connection)
-{
-	static const char *const keywords[] = {
-		"sslmode", "sslrootcert", "sslnegotiation", "sslsni",
-		"ssl_min_protocol_version", "ssl_max_protocol_version",
-	};
-	const PgcsTarget *to = target(connection);
-	PgcertBuf	buf = PGCERT_BUF_INIT;
-
-	pgcs_conninfo_add(&buf, "host", to->host);
-	pgcs_conninfo_add(&buf, "hostaddr", to->hostaddr);
-	pgcs_conninfo_add(&buf, "port", to->port);
-	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-	{
-		const char *value = pgcs_option(connection->options, keywords[i]);
-
-		pgcs_conninfo_add(&buf, keywords[i], value != NULL ? value : "");
-	}
-	return pgcert_buf_take(&buf);
-}
-
 static void
 forget_answer(pgcs_connection *connection)
 {
-	char	   *key = cache_key(connection);
+	char	   *key = pgcs_route_cache_key(&connection->route);
 
 	if (key != NULL)
 		pgcs_cache_forget(connection->cache, key);
@@ -358,17 +176,17 @@ forget_answer(pgcs_connection *connection)
 static void
 start_probe(pgcs_connection *connection)
 {
-	char	   *conninfo = pgcs_target_conninfo(target(connection), connection->options,
-												NULL, NULL, NULL);
+	char	   *conninfo;
 	bool		started;
 
+	conninfo = pgcs_target_conninfo(pgcs_route_target(&connection->route),
+									connection->options, NULL, NULL, NULL);
 	started = conninfo != NULL &&
 		pgcs_handshake_start(&connection->handshake, conninfo);
 	free(conninfo);
 	if (!started)
 	{
-		pgcs_fail_memory(connection->sel);
-		fail_as_selector(connection);
+		fail_memory(connection);
 		return;
 	}
 	connection->stage = STAGE_PROBE;
@@ -382,36 +200,27 @@ next_host(pgcs_connection *connection)
 	char	   *key;
 
 	forget_request(connection);
-	if (!has_next_host(connection))
+	if (!pgcs_route_has_next(&connection->route))
 	{
 		fail(connection, PGCS_UNREACHABLE);
 		return;
 	}
-	if (connection->at == connection->n_targets)
-	{
-		connection->second_pass = true;
-		connection->at = 0;
-	}
-	connection->at++;
 	connection->reprobed = false;
-	connection->replaced = 0;
-	if (!pgcs_targets_split(&connection->targets, &connection->n_targets,
-							connection->at - 1, balances(connection)))
+	if (!pgcs_route_next(&connection->route))
 	{
-		pgcs_fail_memory(connection->sel);
-		fail_as_selector(connection);
+		fail_memory(connection);
 		return;
 	}
-	if (pgcs_target_without_tls(target(connection), connection->options) != NULL)
+	if (pgcs_target_without_tls(pgcs_route_target(&connection->route),
+								connection->options) != NULL)
 	{
-		start_connecting(connection, NULL);
+		start_connecting(connection);
 		return;
 	}
-	key = cache_key(connection);
+	key = pgcs_route_cache_key(&connection->route);
 	if (key == NULL)
 	{
-		pgcs_fail_memory(connection->sel);
-		fail_as_selector(connection);
+		fail_memory(connection);
 		return;
 	}
 	connection->request = pgcs_cache_get(connection->cache, key);
@@ -428,7 +237,7 @@ end_probe(pgcs_connection *connection)
 {
 	PgcsHandshake *handshake = &connection->handshake;
 	pgcs_request *request = pgcs_request_new(1);
-	char	   *key = cache_key(connection);
+	char	   *key = pgcs_route_cache_key(&connection->route);
 	bool		reached = handshake->ssl != NULL && !handshake->timed_out;
 
 	if (request == NULL || key == NULL ||
@@ -436,8 +245,7 @@ end_probe(pgcs_connection *connection)
 	{
 		pgcs_request_free(request);
 		pgcs_handshake_end(handshake);
-		pgcs_fail_memory(connection->sel);
-		fail_as_selector(connection);
+		fail_memory(connection);
 	}
 	else if (request->hosts[0].answer == PGCS_ANSWER_NONE)
 	{
@@ -453,7 +261,6 @@ end_probe(pgcs_connection *connection)
 	{
 		pgcs_handshake_end(handshake);
 		connection->request = request;
-		connection->from_cache = false;
 		pgcs_cache_put(connection->cache, key, request);
 		choose(connection);
 	}
@@ -482,25 +289,29 @@ answer_is_current(const pgcs_connection *connection)
 	return true;
 }
 
-/*
- * libpq opens the files after us, and the key after the certificate.  If they
- * were replaced meanwhile, it may have met something that does not go together.
- */
-static bool
-met_replacement(pgcs_connection *connection)
-{
-	const pgcs_choice *choice = connection->choice;
+/* "cannot connect now": it starts up, shuts down, or does not serve yet. */
+#define SQLSTATE_CANNOT_CONNECT_NOW "57P03"
 
-	return connection->before == CONNECTION_SSL_STARTUP &&
-		choice != NULL && choice->status == PGCS_FOUND &&
-		pgcs_files_changed(choice->winner->identity) &&
-		connection->replaced++ < MAX_READS;
+/* Did it get beyond waiting for the host to answer at all? */
+static bool
+was_reached(const pgcs_connection *connection)
+{
+	return connection->before != CONNECTION_STARTED &&
+		connection->before != CONNECTION_NEEDED;
+}
+
+/* A session that came about has told its version. */
+static bool
+has_session(const PGconn *conn)
+{
+	return PQparameterStatus(conn, "server_version") != NULL;
 }
 
 static void
 end_attempt(pgcs_connection *connection, bool timed_out)
 {
 	PGconn	   *conn = connection->conn;
+	bool		has_next = pgcs_route_has_next(&connection->route);
 	char	   *words;
 
 	if (!timed_out && PQstatus(conn) == CONNECTION_OK)
@@ -511,7 +322,8 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 		connection->stage = STAGE_DONE;
 		return;
 	}
-	if (!timed_out && met_replacement(connection))
+	if (!timed_out && connection->before == CONNECTION_SSL_STARTUP &&
+		pgcs_chooser_met_replacement(&connection->chooser, connection->choice))
 	{
 		connection->conn = NULL;
 		PQfinish(conn);
@@ -519,15 +331,13 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 		return;
 	}
 	words = timed_out ? strdup("timeout expired")
-		: has_next_host(connection) ? pgcs_verbose_words(PQerrorMessage(conn))
+		: has_next ? pgcs_verbose_words(PQerrorMessage(conn))
 		: pgcs_libpq_words(PQerrorMessage(conn));
 	connection->conn = NULL;
 
 	/* a refusal may be owed to an answer that was out of date */
 	if (!timed_out && connection->from_cache && !connection->reprobed &&
-		PQparameterStatus(conn, "server_version") == NULL &&
-		connection->before != CONNECTION_STARTED &&
-		connection->before != CONNECTION_NEEDED)
+		was_reached(connection) && !has_session(conn))
 	{
 		forget_answer(connection);
 		forget_request(connection);
@@ -540,17 +350,16 @@ end_attempt(pgcs_connection *connection, bool timed_out)
 
 		/*
 		 * As libpq has it: the next host, if this one was not reached, cannot
-		 * be connected to now, or if its session came about (it has told its
-		 * version) but is not of the kind that was asked for.
+		 * be connected to now, or if its session came about but is not of the
+		 * kind that was asked for, which then speaks for all its addresses.
 		 */
-		if (timed_out || connection->before == CONNECTION_STARTED ||
-			connection->before == CONNECTION_NEEDED)
+		if (timed_out || !was_reached(connection))
 			connection->stage = STAGE_NEXT_HOST;
-		else if (PQparameterStatus(conn, "server_version") != NULL ||
-				 (has_next_host(connection) &&
+		else if (has_session(conn) ||
+				 (has_next &&
 				  pgcs_verbose_sqlstate_is(PQerrorMessage(conn), SQLSTATE_CANNOT_CONNECT_NOW)))
 		{
-			skip_addresses(connection);
+			pgcs_route_skip_addresses(&connection->route);
 			connection->stage = STAGE_NEXT_HOST;
 		}
 		else
@@ -576,22 +385,11 @@ pgcs_connect_start(pgcs_selector *sel, pgcs_bundle *bundle, pgcs_cache *cache,
 	}
 	connection->sel = sel;
 	connection->cache = cache;
-	if (bundle != NULL)
-		connection->bundle = pgcs_bundle_ref(bundle);
+	pgcs_chooser_init(&connection->chooser, sel, bundle);
 	connection->options = pgcs_resolve(sel, keywords, values);
-	if (connection->options != NULL)
-		connection->targets = pgcs_targets(sel, connection->options,
-										   &connection->n_targets);
-	if (connection->targets == NULL)
+	if (connection->options == NULL ||
+		!pgcs_route_init(&connection->route, sel, connection->options))
 	{
-		pgcs_connection_free(connection);
-		return NULL;
-	}
-	connection->n_hosts = connection->n_targets;
-	if (balances(connection) &&
-		!pgcs_targets_shuffle(connection->targets, connection->n_targets))
-	{
-		pgcs_fail(sel, PGCS_FAILED, "no random numbers for load_balance_hosts");
 		pgcs_connection_free(connection);
 		return NULL;
 	}
@@ -685,10 +483,9 @@ pgcs_connection_free(pgcs_connection *connection)
 		pgcs_handshake_end(&connection->handshake);
 	PQfinish(connection->conn);
 	forget_request(connection);
-	pgcs_targets_free(connection->targets, connection->n_targets);
+	pgcs_route_free(&connection->route);
+	pgcs_chooser_free(&connection->chooser);
 	PQconninfoFree(connection->options);
-	pgcs_bundle_free(connection->bundle);
-	pgcs_watch_free(&connection->watch);
 	pgcert_buf_free(&connection->errors);
 	free(connection);
 	ERR_clear_error();
