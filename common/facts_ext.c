@@ -3,8 +3,8 @@
  *		The extensions of a certificate, as facts.
  *
  * OpenSSL decodes them.  An extension that is there twice, does not decode,
- * has something behind it, or lists nothing is malformed (RFC 5280, 4.2), which no clause takes for
- * present or absent.
+ * has something behind it, or lists nothing is malformed (RFC 5280, 4.2), which
+ * no clause takes for present or absent.
  */
 #include <stdlib.h>
 #include <string.h>
