@@ -26,6 +26,10 @@ typedef enum Who
 	ODD_EKU,					/* any, and one of nobody's */
 	BAD_SAN,					/* a NUL in a DNS name */
 	EMPTY_SAN,					/* a DNS name of no characters */
+	HIGH_SAN,					/* a DNS name beyond ASCII */
+	LONG_SAN,					/* something behind the list */
+	ODD_UPN,					/* a UPN that is no UTF8String */
+	LONG_POLICIES,				/* something behind the list */
 	BAD_EKU,					/* does not decode */
 	TWICE_EKU,					/* the extension is there twice */
 	WEAK,						/* RSA 1024 */
@@ -67,6 +71,23 @@ static const TestCert wanted[] = {
 			/* DNS:ok.example, DNS: */
 	{NID_subject_alt_name, "DER:300E820A6F6B2E6578616D706C658200"}},
 	.not_before = NOW - DAY, .not_after = NOW + DAY},
+	[HIGH_SAN] = {.subject = "CN=alice", .extensions = {
+			/* DNS:ok.example, DNS:E9 */
+	{NID_subject_alt_name, "DER:300F820A6F6B2E6578616D706C658201E9"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
+	[LONG_SAN] = {.subject = "CN=alice", .extensions = {
+			/* DNS:ok.example; NULL */
+	{NID_subject_alt_name, "DER:300C820A6F6B2E6578616D706C650500"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
+	[ODD_UPN] = {.subject = "CN=alice", .extensions = {
+			/* DNS:ok.example, UPN:IA5:alice */
+			{NID_subject_alt_name, "DER:3023820A6F6B2E6578616D706C65A015060A2B06010401823714"
+	"0203A0071605616C696365"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
+	[LONG_POLICIES] = {.subject = "CN=alice", .extensions = {
+			/* 1.3.6.1.4.1.99999.1; NULL */
+	{NID_certificate_policies, "DER:300D300B06092B06010401868D1F010500"}},
+	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[BAD_EKU] = {.subject = "CN=alice", .extensions = {{NID_ext_key_usage, "DER:3003020101FF"}},
 	.not_before = NOW - DAY, .not_after = NOW + DAY},
 	[TWICE_EKU] = {.subject = "CN=alice", .extensions = {{NID_ext_key_usage, "clientAuth"},
@@ -87,6 +108,8 @@ static const char *const who_words[N_WHO] = {
 	[BARE] = "bare", [TWO_CNS] = "two_cns", [NUL_CN] = "nul_cn",
 	[BMP_CN] = "bmp_cn", [STARS] = "stars", [ODD_EKU] = "odd_eku",
 	[BAD_SAN] = "bad_san", [EMPTY_SAN] = "empty_san",
+	[HIGH_SAN] = "high_san", [LONG_SAN] = "long_san",
+	[ODD_UPN] = "odd_upn", [LONG_POLICIES] = "long_policies",
 	[BAD_EKU] = "bad_eku", [TWICE_EKU] = "twice_eku",
 	[WEAK] = "weak", [UNICODE] = "unicode", [NAMELESS] = "nameless",
 	[SPOILT] = "spoilt", [ANCHOR] = "anchor", [NOBODY] = "nobody",
