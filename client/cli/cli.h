@@ -68,11 +68,13 @@ typedef struct Options
  */
 extern int	options_parse(Options *options, int argc, char **argv,
 						  const char *command);
+extern void options_free(Options *options);
+extern const char *options_value(const PQconninfoOption *list, const char *keyword);
+
+/* prepare.c */
 
 /* Resolves the connection and fills the selector.  0 or an exit status. */
 extern int	options_prepare(Options *options);
-extern void options_free(Options *options);
-extern const char *options_value(const PQconninfoOption *list, const char *keyword);
 
 /* A path at home, as libpq understands home; false if there is none. */
 extern bool home_path(char *path, size_t size, const char *name);
