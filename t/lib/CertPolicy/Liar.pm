@@ -6,7 +6,8 @@
 #	$liar->clients;		how many it has had
 #	$liar->stop;
 #
-# And the words of PostgreSQL's protocol, for those who lie in SQL.
+# Who lies now and then only, passes the others on to an honest server.  And the
+# words of PostgreSQL's protocol, for those who lie in SQL.
 package CertPolicy::Liar;
 
 use strict;
@@ -17,7 +18,7 @@ use Exporter qw(import);
 use File::Temp ();
 use IO::Socket::INET;
 
-our @EXPORT_OK = qw(take_request take_message message columns row rows ready welcome);
+our @EXPORT_OK = qw(pass_on take_request take_message message columns row rows ready welcome);
 
 my %running;
 
@@ -98,6 +99,42 @@ END
 		_stop($_) foreach values %running;
 		$? = $status;
 	}
+}
+
+# To the server at that port, which is told first what was taken from the client
+# already.  Both directions, each to its own end.
+sub pass_on
+{
+	my ($client, $port, $taken) = @_;
+	my $server = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port") or return;
+	my %open = (
+		fileno $client => [ $client, $server ],
+		fileno $server => [ $server, $client ]);
+
+	syswrite $server, $taken if defined $taken;
+	while (%open)
+	{
+		my $read = '';
+
+		vec($read, $_, 1) = 1 foreach keys %open;
+		select $read, undef, undef, 10 or return;
+		foreach my $fd (keys %open)
+		{
+			next unless vec($read, $fd, 1);
+			my ($from, $to) = @{ $open{$fd} };
+
+			if (sysread $from, my $bytes, 65536)
+			{
+				syswrite $to, $bytes;
+			}
+			else
+			{
+				shutdown $to, 1;
+				delete $open{$fd};
+			}
+		}
+	}
+	return;
 }
 
 # --- PostgreSQL's protocol -------------------------------------------------------

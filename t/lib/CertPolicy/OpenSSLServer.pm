@@ -12,6 +12,7 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
+use CertPolicy::Liar qw(pass_on take_request);
 use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(usleep);
@@ -35,7 +36,9 @@ sub new
 		{
 			while (my $client = $listen->accept)
 			{
-				_relay($client, $inner);
+				take_request($client);
+				syswrite $client, 'S';
+				pass_on($client, $inner);
 			}
 			POSIX::_exit(0);
 		}
@@ -78,42 +81,6 @@ sub _start_openssl
 	}
 	kill 'KILL', $pid;
 	waitpid $pid, 0;
-	return;
-}
-
-# Both directions, each to its own end.
-sub _relay
-{
-	my ($client, $port) = @_;
-	my $server = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port") or return;
-	my %open = (
-		fileno $client => [ $client, $server ],
-		fileno $server => [ $server, $client ]);
-
-	sysread $client, my $request, 8;
-	syswrite $client, 'S';
-	while (%open)
-	{
-		my $read = '';
-
-		vec($read, $_, 1) = 1 foreach keys %open;
-		select $read, undef, undef, 10 or return;
-		foreach my $fd (keys %open)
-		{
-			next unless vec($read, $fd, 1);
-			my ($from, $to) = @{ $open{$fd} };
-
-			if (sysread $from, my $bytes, 65536)
-			{
-				syswrite $to, $bytes;
-			}
-			else
-			{
-				shutdown $to, 1;
-				delete $open{$fd};
-			}
-		}
-	}
 	return;
 }
 
