@@ -48,6 +48,15 @@ is_there(const PgcsTarget *target, const PQconninfoOption *options, int timeout_
 	return there;
 }
 
+/* libpq opens the files anew, and sends none if it finds none. */
+static bool
+was_sent(const PgcsHandshake *handshake, X509 *cert)
+{
+	X509	   *sent = SSL_get_certificate(handshake->ssl);
+
+	return sent != NULL && X509_cmp(sent, cert) == 0;
+}
+
 /* One candidate before one host; *words says why it was not accepted. */
 static Proof
 try_host(const pgcs_selector *sel, const pgcs_identity *identity,
@@ -78,7 +87,7 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 		case PGCS_HANDSHAKE_DONE:
 			if (!pgcs_handshake_was_asked(&handshake))
 				proof = NOT_ASKED;
-			else if (X509_cmp(SSL_get_certificate(handshake.ssl), identity->leaf) != 0)
+			else if (!was_sent(&handshake, identity->leaf))
 				proof = REPLACED;
 			else if (pgcs_handshake_listen(&handshake, timeout_ms, words, &timed_out))
 				proof = ACCEPTED;
@@ -103,7 +112,9 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 	pgcs_handshake_end(&handshake);
 
 	/* what a file holds was loaded before; an engine's key libpq alone can */
-	if (proof == NO_ANSWER && identity->key_by_engine &&
+	if (proof == NO_ANSWER && pgcs_files_changed(identity))
+		proof = REPLACED;
+	else if (proof == NO_ANSWER && identity->key_by_engine &&
 		is_there(target, options, timeout_ms))
 		proof = NOT_LOADED;
 	return proof;
