@@ -16,6 +16,22 @@
 #include "source_file.h"
 
 bool
+pgcs_is_self_issued(X509 *cert)
+{
+	return pgcert_name_equal(X509_get_subject_name(cert),
+							 X509_get_issuer_name(cert));
+}
+
+bool
+pgcs_is_among(X509 *cert, const STACK_OF(X509) *certs)
+{
+	for (int i = 0; i < sk_X509_num(certs); i++)
+		if (X509_cmp(cert, sk_X509_value(certs, i)) == 0)
+			return true;
+	return false;
+}
+
+bool
 pgcs_error_is_missing_issuer(int error)
 {
 	switch (error)

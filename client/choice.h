@@ -151,6 +151,12 @@ typedef struct PgcsVerify
 extern bool pgcs_verify(const PgcsVerify *request, PgcsVerification *result);
 extern void pgcs_verification_free(PgcsVerification *result);
 
+/* Is its issuer its subject, by name? */
+extern bool pgcs_is_self_issued(X509 *cert);
+
+/* Is the very certificate among these, of which there may be none? */
+extern bool pgcs_is_among(X509 *cert, const STACK_OF(X509) *certs);
+
 /* Is it an error of an issuer that is not there? */
 extern bool pgcs_error_is_missing_issuer(int error);
 

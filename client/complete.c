@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 
 #include "bundle.h"
+#include "choice.h"
 #include "name.h"
 #include "private_file.h"
 
@@ -24,24 +25,6 @@
 #define MAX_ADDED 10
 
 /* ---------- what to add ---------- */
-
-static bool
-is_among(X509 *cert, X509 *leaf, STACK_OF(X509) *chain)
-{
-	if (X509_cmp(cert, leaf) == 0)
-		return true;
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (X509_cmp(cert, sk_X509_value(chain, i)) == 0)
-			return true;
-	return false;
-}
-
-static bool
-is_self_issued(X509 *cert)
-{
-	return pgcert_name_equal(X509_get_subject_name(cert),
-							 X509_get_issuer_name(cert));
-}
 
 /* Adds the issuers of one certificate; every one, where several fit. */
 static bool
@@ -59,8 +42,9 @@ add_issuers(const pgcs_bundle *bundle, pgcs_identity *identity, X509 *cert,
 		char	   *name;
 		bool		fits;
 
-		fits = !is_self_issued(ca->cert) &&
-			!is_among(ca->cert, identity->leaf, identity->extra) &&
+		fits = !pgcs_is_self_issued(ca->cert) &&
+			X509_cmp(ca->cert, identity->leaf) != 0 &&
+			!pgcs_is_among(ca->cert, identity->extra) &&
 			X509_check_issued(ca->cert, cert) == X509_V_OK &&
 			X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1;
 		ERR_clear_error();

@@ -123,10 +123,7 @@ check_policies(PgcsCase *c, const PgcsVerification *v)
 			return;
 		}
 		for (int i = 1; i < sk_X509_num(chain); i++)
-			for (int j = 0; j < sk_X509_num(c->host->cas); j++)
-				if (X509_cmp(sk_X509_value(chain, i),
-							 sk_X509_value(c->host->cas, j)) == 0)
-					trusted[i] = true;
+			trusted[i] = pgcs_is_among(sk_X509_value(chain, i), c->host->cas);
 	}
 	facts = pgcert_facts_new(PGCERT_LINK_TLS, c->host->tls_version);
 	if (facts == NULL ||

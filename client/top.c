@@ -13,7 +13,6 @@
 #include <openssl/x509v3.h>
 
 #include "choice.h"
-#include "name.h"
 
 #define MAX_DEPTH 10
 
@@ -27,22 +26,6 @@ typedef struct Search
 	STACK_OF(X509) *sent;
 	int			verifications;
 } Search;
-
-static bool
-is_self_issued(X509 *cert)
-{
-	return pgcert_name_equal(X509_get_subject_name(cert),
-							 X509_get_issuer_name(cert));
-}
-
-static bool
-is_sent(const Search *search, X509 *cert)
-{
-	for (int i = 0; i < sk_X509_num(search->sent); i++)
-		if (X509_cmp(sk_X509_value(search->sent, i), cert) == 0)
-			return true;
-	return false;
-}
 
 static bool
 did_issue(Search *search, X509 *issuer, X509 *cert)
@@ -72,7 +55,7 @@ find_twin(const Search *search, X509 *root)
 		bool		same = key == NULL || X509_check_private_key(root, key) == 1;
 
 		ERR_clear_error();
-		if (!same && is_self_issued(ca->cert))
+		if (!same && pgcs_is_self_issued(ca->cert))
 			return ca;
 	}
 	return NULL;
@@ -95,7 +78,7 @@ top_of(Search *search, X509 *cert, int depth)
 		PgcsTop		top = {.kind = PGCS_TOP_NONE};
 		bool		issued;
 
-		if (!announced && !is_sent(search, ca->cert))
+		if (!announced && !pgcs_is_among(ca->cert, search->sent))
 			continue;
 		issued = did_issue(search, ca->cert, cert);
 
@@ -103,12 +86,12 @@ top_of(Search *search, X509 *cert, int depth)
 		 * A root of the name that did not issue it tells against it.  An
 		 * intermediate may be from anybody's file.
 		 */
-		if (issued || is_self_issued(ca->cert))
+		if (issued || pgcs_is_self_issued(ca->cert))
 			known = ca;
 		if (!issued)
 			continue;
 		any_issued = true;
-		if (!is_self_issued(ca->cert))
+		if (!pgcs_is_self_issued(ca->cert))
 		{
 			if (depth < MAX_DEPTH)
 				top = top_of(search, ca->cert, depth + 1);
@@ -134,7 +117,7 @@ pgcs_find_top(const pgcs_bundle *bundle, const PgcsHost *host,
 	Search		search = {bundle, host, sent, 0};
 	X509	   *leaf = sk_X509_value(sent, 0);
 
-	if (is_self_issued(leaf) && pgcs_host_names(host, X509_get_subject_name(leaf)))
+	if (pgcs_is_self_issued(leaf) && pgcs_host_names(host, X509_get_subject_name(leaf)))
 		return (PgcsTop) {PGCS_TOP_UNKNOWN, NULL, NULL};
 	return top_of(&search, leaf, 0);
 }

@@ -18,7 +18,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include "name.h"
+#include "choice.h"
 #include "pkcs12.h"
 #include "private_file.h"
 #include "selector.h"
@@ -73,17 +73,6 @@ report_state(PgcsReasons *reasons, const PgcsFile *file, PgcsPkcs12State state,
 	}
 }
 
-static bool
-is_among(X509 *cert, X509 *leaf, STACK_OF(X509) *chain)
-{
-	if (X509_cmp(cert, leaf) == 0)
-		return true;
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (X509_cmp(cert, sk_X509_value(chain, i)) == 0)
-			return true;
-	return false;
-}
-
 /*
  * The issuers that lie in the same file, up to but without a root: order is
  * not kept in PKCS#12, and another key's certificate may be there as well.
@@ -101,9 +90,8 @@ chain_of(X509 *leaf, STACK_OF(X509) *certs)
 			X509	   *issuer = sk_X509_value(certs, j);
 
 			if (X509_check_issued(issuer, cert) != X509_V_OK ||
-				pgcert_name_equal(X509_get_subject_name(issuer),
-								  X509_get_issuer_name(issuer)) ||
-				is_among(issuer, leaf, chain))
+				pgcs_is_self_issued(issuer) ||
+				X509_cmp(issuer, leaf) == 0 || pgcs_is_among(issuer, chain))
 				continue;
 			if (!sk_X509_push(chain, issuer))
 			{
