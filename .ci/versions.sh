@@ -76,6 +76,8 @@ packages_of()
 	local IFS=,
 
 	[ "$1" = 19 ] || list+=("postgresql-$1-pgtap")
+	# what libpq.pc of 19 requires, but its package does not
+	[ "$1" != 19 ] || list+=(libcurl4-openssl-dev)
 	# what the LDAP library of older_of() stands on
 	[ "$1" != 17 ] || list+=(libgnutls30t64)
 

@@ -68,7 +68,9 @@ subtest 'warnings at login' => sub {
 	};
 
 	my $detail = qr/DETAIL:  The certificate is valid for another 3 days and 2 hours, until /;
-	my $soon = $srv->login(user => 'alice', cert => $made->('soon', 100 * $day, 3 * $day + 7300));
+	# psql itself hears what is told before the login is through
+	my $soon = $srv->login(user => 'alice', cert => $made->('soon', 100 * $day, 3 * $day + 7300),
+		env => { PGAPPNAME => 'psql' });
 
 	like($soon->{log}, qr/LOG:  client certificate of role "alice" expires soon\n[^\n]*$detail/, 'within seven days');
 	# before, PostgreSQL has no way to tell a client that is logging in
