@@ -107,6 +107,51 @@ foreach my $path (map { glob "$root/$_/*.c" } qw(common extension client client/
 }
 cmp_ok($n, '>', 300, "there are $n of them");
 
+# --- libpq's and PostgreSQL's ------------------------------------------------------
+
+# Those that are in the programs here, if they are about TLS or certificates.
+# Not so are descriptions of settings, what is said at DEBUG2 or in a trace,
+# LDAP's and OAuth's TLS, and the keys that a developer has logged.
+my $about_tls = qr/
+	\b(?:SSL | TLS(?:v[\d.]+)? | certificates? | private\ key | channel\ binding | clientcert | clientname
+		| usermap | ssl\w+)\b/x;
+my $not_wrong = qr/
+	^(?:Sets|Shows|Location|Controls|Command|Enables|Name)\b | ^Also\ use\ ssl_passphrase | ^-l\b
+	| ^SSL:\ (?:accept|connect|read|write)\b | ^SSL\ (?:connection\ from|enabled|renegotiation)\b
+	| ^direct\ SSL\ connection\ (?:accepted|rejected)$ | ^Waiting\ for\ SSL
+	| ^Backend\ SSL\ Status | ^Connections\ and\ Authentication
+	| \bLDAP\b | \bOAuth\b | \bSSL\ key\ logging\b | ^could\ not\ open\ usermap
+/x;
+
+sub printed_by
+{
+	my ($path) = @_;
+	my %found;
+	my $bytes = slurp($path);
+
+	while ($bytes =~ /([\t\n\x20-\x7e]{12,})\0/g)
+	{
+		foreach my $text (map { s/^\s+|\s+$//gr } split /\n/, $1)
+		{
+			$found{$text} = 1
+			  if $text =~ $about_tls && $text !~ $not_wrong && $text =~ /\w+"? ["%(]?\w+["%)]* ["%(]?\w+/;
+		}
+	}
+	return sort keys %found;
+}
+
+chomp(my ($bindir, $libdir) = map { `${\($ENV{PG_CONFIG} || 'pg_config')} $_` } '--bindir', '--libdir');
+foreach my $path ("$bindir/postgres", "$libdir/libpq.so.5")
+{
+  SKIP: {
+		skip "there is no $path", 1 unless -r $path;
+		my @texts = printed_by($path);
+
+		cmp_ok(scalar(@texts), '>', 25, "$path has messages");
+		is(join('', map { "$_\n" } grep { !is_in($_, $page) } @texts), '', 'and each is in docs/troubleshooting.md');
+	}
+}
+
 # --- and others' -------------------------------------------------------------------
 
 foreach my $text (
@@ -122,10 +167,32 @@ foreach my $text (
 	'could not accept SSL connection', 'could not load root certificate file', 'SSL configuration was not reloaded',
 	'client certificates can only be checked if a root certificate store is available',
 	'security label provider "pg_cert_policy" is not loaded', 'terminating connection due to administrator command',
+	'alert certificate unknown', 'alert decrypt error', 'alert handshake failure', 'alert protocol version', 'alert internal error',
+	'alert certificate required', 'no certificate or crl found', 'bad base64 decode', 'ca key too small', 'unsupported protocol',
+	'wrong version number', 'no shared cipher', 'excessive message size', 'pg_hba.conf rejects connection',
+	'server closed the connection unexpectedly', 'SSL SYSCALL error: Connection reset by peer',
 	'could not match 3 sslpassword to 2 sslkey values',
 	'Server requests a client certificate but no suitable certificate is found from sslcert list provided')
 {
 	ok(is_in($text =~ s/\.\.\./%s/gr, $page), "the page has: $text");
+}
+
+# What X509_verify_cert() can say of a client's chain, as PostgreSQL has it look.
+foreach my $text (
+	'unable to get issuer certificate', 'unable to get local issuer certificate', 'unable to verify the first certificate',
+	'self-signed certificate', 'self-signed certificate in certificate chain', 'certificate chain too long',
+	'certificate has expired', 'certificate is not yet valid', 'format error in certificate\'s notAfter field',
+	'certificate signature failure', 'unable to decode issuer public key', 'unable to decrypt certificate\'s signature',
+	'unable to get certificate CRL', 'unable to get CRL issuer certificate', 'CRL has expired', 'CRL is not yet valid',
+	'CRL signature failure', 'different CRL scope', 'unhandled critical CRL extension', 'key usage does not include CRL signing',
+	'certificate revoked', 'unsuitable certificate purpose', 'unsupported certificate purpose', 'invalid CA certificate',
+	'invalid non-CA certificate (has CA markings)', 'path length constraint exceeded', 'unhandled critical extension',
+	'permitted subtree violation', 'excluded subtree violation', 'unsupported name constraint type',
+	'EE certificate key too weak', 'CA certificate key too weak', 'CA signature digest algorithm too weak',
+	'Certificate public key has explicit ECC parameters', 'invalid or inconsistent certificate extension',
+	'proxy certificates not allowed', 'key usage does not include certificate signing', 'certificate rejected', 'certificate not trusted')
+{
+	ok(is_in($text, $page), "the page has OpenSSL's: $text");
 }
 
 # --- and this test can fail -----------------------------------------------------------
