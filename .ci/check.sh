@@ -45,6 +45,7 @@ main()
 	rule "debian/control and control.in agree" "" debian_control
 	rule "shellcheck" "$(lacks shellcheck)" scripts
 	rule "spelling" "$(lacks codespell)" spelling
+	rule "links in the documentation lead somewhere" "$(lacks perl)" links
 	rule "subjects of commits have at most 64 characters" \
 		"${have_git:-no history is here}" subjects
 	rule "no // comments" "" line_comments
@@ -253,6 +254,35 @@ spelling()
 
 	mapfile -t list < <(files '\.([chtm]|md|sh|pl|pm|sql|txt|json|control|[0-9])$|Makefile$' | grep -v codespell)
 	codespell --ignore-words=.ci/codespell.list "${list[@]}"
+}
+
+# To files, and to headings by the names that GitHub gives them.
+links()
+{
+	local list
+
+	mapfile -t list < <(files '\.md$')
+	perl -0777 -e '
+		foreach my $file (@ARGV) {
+			open my $page, "<", $file or die "$file: $!\n";
+			my $text = <$page> =~ s/^ *```.*?^ *```$//gmsr;
+			$text{$file} = $text;
+			while ($text =~ /^#+ (.*)$/gm) {
+				my $name = lc $1 =~ s/\]\([^)]*\)//gr;
+				$name =~ s/[^\w -]//g;
+				$heading{$file}{$name =~ tr/ /-/r} = 1;
+			}
+		}
+		foreach my $file (@ARGV) {
+			while ($text{$file} =~ /\]\(([^)\s]+)\)/g) {
+				my ($path, $name) = split /#/, my $link = $1;
+				next if $link =~ /^\w+:/;
+				my $to = $path eq "" ? $file : ($file =~ m{^(.*/)} ? $1 : "") . $path;
+				1 while $to =~ s{[^/]+/\.\./}{};
+				print "$file: $link is not there\n"
+					if !-e $to || (defined $name && !$heading{$to}{$name});
+			}
+		}' "${list[@]}"
 }
 
 # History is not changed, and has one that is longer.
