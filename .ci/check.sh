@@ -104,6 +104,10 @@ formatting()
 	local list
 
 	mapfile -t list < <(files '\.[ch]$')
+	# a type without its name there would be formatted as a product
+	sed -nE 's/^\} (\w+);.*/\1/p; s/^typedef (struct|enum|union) \w+ \*?(\w+);.*/\2/p' "${list[@]}" |
+		LC_ALL=C sort -u | LC_ALL=C comm -23 - <(LC_ALL=C sort -u typedefs.list) |
+		sed 's/^/typedefs.list: lacks /'
 	.ci/indent.pl --check "${list[@]}" ||
 		echo "would be changed; this does it: .ci/indent.pl"
 }
