@@ -115,7 +115,7 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 	if (proof == NO_ANSWER && pgcs_files_changed(identity))
 		proof = REPLACED;
 	else if (proof == NO_ANSWER && identity->key_by_engine &&
-		is_there(target, options, timeout_ms))
+			 is_there(target, options, timeout_ms))
 		proof = NOT_LOADED;
 	return proof;
 }
