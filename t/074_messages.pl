@@ -111,15 +111,16 @@ cmp_ok($n, '>', 300, "there are $n of them");
 
 # Those that are in the programs here, if they are about TLS or certificates.
 # Not so are descriptions of settings, what is said at DEBUG2 or in a trace,
-# LDAP's and OAuth's TLS, and the keys that a developer has logged.
+# addresses in pg_hba.conf, LDAP's and OAuth's TLS, and keys that are logged.
 my $about_tls = qr/
 	\b(?:SSL | TLS(?:v[\d.]+)? | certificates? | private\ key | channel\ binding | clientcert | clientname
-		| usermap | ssl\w+)\b/x;
+		| usermap | ssl\w+ | ciphers? | passphrase | pg_hba\.conf | DH | ECDH)\b/x;
 my $not_wrong = qr/
 	^(?:Sets|Shows|Location|Controls|Command|Enables|Name)\b | ^Also\ use\ ssl_passphrase | ^-l\b
 	| ^SSL:\ (?:accept|connect|read|write)\b | ^SSL\ (?:connection\ from|enabled|renegotiation)\b
 	| ^direct\ SSL\ connection\ (?:accepted|rejected)$ | ^Waiting\ for\ SSL
-	| ^Backend\ SSL\ Status | ^Connections\ and\ Authentication
+	| ^-----(?:BEGIN|END) | ^DH\ load\ buffer | ^Backend\ SSL\ Status | ^Connections\ and\ Authentication
+	| ^An\ empty\ string\ means | \bissuer\ and\ scope\b | \baddress\ resolution\b
 	| \bLDAP\b | \bOAuth\b | \bSSL\ key\ logging\b | ^could\ not\ open\ usermap
 /x;
 
@@ -169,7 +170,7 @@ foreach my $text (
 	'security label provider "pg_cert_policy" is not loaded', 'terminating connection due to administrator command',
 	'alert certificate unknown', 'alert decrypt error', 'alert handshake failure', 'alert protocol version', 'alert internal error',
 	'alert certificate required', 'no certificate or crl found', 'bad base64 decode', 'ca key too small', 'unsupported protocol',
-	'wrong version number', 'no shared cipher', 'excessive message size', 'pg_hba.conf rejects connection',
+	'wrong version number', 'no shared cipher', 'excessive message size', 'pg_hba.conf rejects connection', 'command "..." failed',
 	'server closed the connection unexpectedly', 'SSL SYSCALL error: Connection reset by peer',
 	'could not match 3 sslpassword to 2 sslkey values',
 	'Server requests a client certificate but no suitable certificate is found from sslcert list provided')
