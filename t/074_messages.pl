@@ -120,7 +120,7 @@ my $not_wrong = qr/
 	| ^SSL:\ (?:accept|connect|read|write)\b | ^SSL\ (?:connection\ from|enabled|renegotiation)\b
 	| ^direct\ SSL\ connection\ (?:accepted|rejected)$ | ^Waiting\ for\ SSL
 	| ^-----(?:BEGIN|END) | ^DH\ load\ buffer | ^Backend\ SSL\ Status | ^Connections\ and\ Authentication
-	| ^An\ empty\ string\ means | \bissuer\ and\ scope\b | \baddress\ resolution\b
+	| ^An\ empty\ string\ means | \bissuer"?\ and\ "?scope\b | \baddress\ resolution\b
 	| \bLDAP\b | \bOAuth\b | \bSSL\ key\ logging\b | ^could\ not\ open\ usermap
 /x;
 
