@@ -90,6 +90,9 @@ sub found_in
 }
 
 my ($in, $out, $err) = ('', '', '');
+# Whoever looks up a function at its first call saves all registers on the stack,
+# and in these the program had the passwords while it read them.
+local $ENV{LD_BIND_NOW} = 1;
 my $run = IPC::Run::start([ $program, $bundle, $passwords, $ca->{cert}, $pki->dir . '/unpacked' ],
 	'<', \$in, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
 my $pid = $run->{KIDS}[0]{PID};
