@@ -288,6 +288,17 @@ is_replaced(const char *keyword)
 	return false;
 }
 
+/*
+ * The modes that TLS has to be asked for.  One that libpq does not know is left
+ * to it to refuse: it may be meant for one that verifies the server.
+ */
+static bool
+may_do_without_tls(const char *sslmode)
+{
+	return sslmode == NULL || strcmp(sslmode, "disable") == 0 ||
+		strcmp(sslmode, "allow") == 0 || strcmp(sslmode, "prefer") == 0;
+}
+
 char *
 pgcs_target_conninfo(const PgcsTarget *target, const PQconninfoOption *options,
 					 const char *cert, const char *key, const char *password)
@@ -305,9 +316,7 @@ pgcs_target_conninfo(const PgcsTarget *target, const PQconninfoOption *options,
 
 	/* GSS encryption would come first, and carries no certificate. */
 	pgcs_conninfo_add(&buf, "gssencmode", "disable");
-	pgcs_conninfo_add(&buf, "sslmode",
-					  sslmode != NULL && strncmp(sslmode, "verify-", 7) == 0
-					  ? sslmode : "require");
+	pgcs_conninfo_add(&buf, "sslmode", may_do_without_tls(sslmode) ? "require" : sslmode);
 	pgcs_conninfo_add(&buf, "sslcert", cert != NULL ? cert : PGCS_NOTHING);
 	if (key != NULL)
 		pgcs_conninfo_add(&buf, "sslkey", key);

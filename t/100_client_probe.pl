@@ -109,6 +109,18 @@ $got = $srv->client([ $pgcertsel, 'names', "$conninfo sslrootcert=$ca1->{cert}" 
 	env => { PGSSLMODE => 'verify-full' });
 is($got->{status}, 0, 'it is that mode which made the difference');
 
+# a mode that libpq does not know may be meant for one that verifies: nobody is asked
+my $misspelt = "host=some.other.name hostaddr=127.0.0.1 port=$port user=alice sslmode=verify_full sslrootcert=$ca1->{cert}";
+foreach my $command ([ 'names', $misspelt ],
+	[ 'select', "$misspelt sslcert=$alice->{cert} sslkey=$alice->{key}", '--confirm' ],
+	[ 'check', "$misspelt sslcert=$alice->{cert} sslkey=$alice->{key}", '--confirm', '--ca-file', $ca1->{cert} ])
+{
+	$got = pgcertsel($srv, @$command);
+	is($got->{status}, 3, "$command->[0] with a misspelt sslmode: status 3");
+	like($got->{stderr}, qr/invalid sslmode value: "verify_full"/, 'in the words of libpq');
+	unlike($got->{log}, qr/connection received/, 'and the server is not spoken to');
+}
+
 # --- not wanted, and no TLS ---------------------------------------------
 
 $srv->conf("ssl_ca_file = ''\n");
