@@ -220,6 +220,11 @@ pgcs_request_from_ca_file(pgcs_selector *sel, const char *path)
 	char	   *printable = NULL;
 
 	pgcs_clear_error(sel);
+	if (path == NULL || path[0] == '\0')
+	{
+		pgcs_fail(sel, PGCS_INVALID, "path is empty");
+		return NULL;
+	}
 	printable = pgcs_printable(path);
 	request = pgcs_request_new(1);
 	if (printable == NULL || request == NULL)
@@ -344,11 +349,11 @@ const unsigned char *
 pgcs_request_name_der(const pgcs_request *request, size_t host, size_t i,
 					  size_t *len)
 {
-	*len = 0;
-	if (i >= pgcs_request_n_names(request, host))
-		return NULL;
-	*len = request->hosts[host].names[i].der_len;
-	return request->hosts[host].names[i].der;
+	bool		exists = i < pgcs_request_n_names(request, host);
+
+	if (len != NULL)
+		*len = exists ? request->hosts[host].names[i].der_len : 0;
+	return exists ? request->hosts[host].names[i].der : NULL;
 }
 
 int

@@ -155,6 +155,29 @@ ignore_notice(void *argument, const char *message)
 	(void) message;
 }
 
+/* Can libpq read it?  Otherwise no server is to blame. */
+static bool
+is_conninfo(pgcs_selector *sel, const char *conninfo)
+{
+	char	   *message = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
+	char	   *words;
+
+	if (options != NULL)
+	{
+		PQconninfoFree(options);
+		return true;
+	}
+	words = message != NULL ? pgcs_libpq_words(message) : NULL;
+	if (words == NULL)
+		pgcs_fail_memory(sel);
+	else
+		pgcs_fail(sel, PGCS_INVALID, "could not ask for the names: %s", words);
+	free(words);
+	PQfreemem(message);
+	return false;
+}
+
 /* Connects, or fails within the time; NULL with the error set. */
 static PGconn *
 connect_in_time(pgcs_selector *sel, const char *conninfo, int64_t deadline)
@@ -469,6 +492,8 @@ pgcs_request_from_server(pgcs_selector *sel, const char *conninfo,
 	PGconn	   *conn;
 
 	pgcs_clear_error(sel);
+	if (!is_conninfo(sel, conninfo))
+		return NULL;
 	deadline = pgcs_clock_ms() +
 		(sel->timeout_ms > 0 ? sel->timeout_ms : PGCS_DEFAULT_TIMEOUT_MS);
 	conn = connect_in_time(sel, conninfo, deadline);

@@ -330,7 +330,7 @@ pgcs_add_policy(pgcs_selector *sel, const char *policy)
 	PgcertPolicy **policies;
 
 	pgcs_clear_error(sel);
-	parsed = pgcert_policy_parse(policy, &error);
+	parsed = pgcert_policy_parse(policy != NULL ? policy : "", &error);
 	if (parsed == NULL && pgcert_error_is_no_memory(&error))
 		return pgcs_fail_memory(sel);
 	if (parsed == NULL)

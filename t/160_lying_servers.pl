@@ -171,6 +171,11 @@ foreach my $case (
 	$liar->stop;
 }
 
+# Nobody is asked where libpq cannot read what to connect with.
+my $none = run_with({}, $pgcertsel, 'select', '--bundle', $bundle, '--names-from', 'nosuch=1');
+is($none->{status}, 1, '--names-from with what is no connection: status 1, not 3');
+is($none->{stdout}, "sslcert='/dev/null/none'", 'and nothing is sent');
+
 # What it would like to have printed is not; and a server that tells the truth is
 # believed, or none of this would prove anything.
 my $honest = CertPolicy::Liar->new(in_sql(@first, $notice . $named));

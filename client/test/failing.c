@@ -61,6 +61,7 @@ extern char *__real_strdup(const char *text);
 extern char *__real_strndup(const char *text, size_t n);
 extern PGconn *__real_PQconnectStart(const char *conninfo);
 extern PQconninfoOption *__real_PQconninfo(PGconn *conn);
+extern PQconninfoOption *__real_PQconninfoParse(const char *conninfo, char **message);
 extern unsigned char *__real_PQunescapeBytea(const unsigned char *text, size_t *len);
 extern void *__wrap_malloc(size_t size);
 extern void *__wrap_calloc(size_t n, size_t size);
@@ -69,6 +70,7 @@ extern char *__wrap_strdup(const char *text);
 extern char *__wrap_strndup(const char *text, size_t n);
 extern PGconn *__wrap_PQconnectStart(const char *conninfo);
 extern PQconninfoOption *__wrap_PQconninfo(PGconn *conn);
+extern PQconninfoOption *__wrap_PQconninfoParse(const char *conninfo, char **message);
 extern unsigned char *__wrap_PQunescapeBytea(const unsigned char *text, size_t *len);
 
 /* Is it this one that fails? */
@@ -125,6 +127,12 @@ PQconninfoOption *
 __wrap_PQconninfo(PGconn *conn)
 {
 	return fails(OWN) ? NULL : __real_PQconninfo(conn);
+}
+
+PQconninfoOption *
+__wrap_PQconninfoParse(const char *conninfo, char **message)
+{
+	return fails(OWN) ? NULL : __real_PQconninfoParse(conninfo, message);
 }
 
 unsigned char *

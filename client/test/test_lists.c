@@ -169,6 +169,7 @@ main(void)
 	is_int(pgcs_add_policy(sel, "cn=%role"), PGCS_OK, "a policy");
 	is_int(pgcs_add_policy(sel, "cn=\"x"), PGCS_INVALID, "a policy that is none");
 	has_text(pgcs_error(sel), "policy is not valid at position", "says where");
+	is_int(pgcs_add_policy(sel, NULL), PGCS_INVALID, "no policy at all");
 	is_int(pgcs_set_user(sel, "alice"), PGCS_OK, "no error");
 	is_text(pgcs_error(sel), "", "leaves no words behind");
 	pgcs_selector_free(sel);

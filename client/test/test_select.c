@@ -412,10 +412,35 @@ test_load(void)
 	free_cert(&bob);
 }
 
+/* What is no request is refused before anything is opened or asked. */
+static void
+test_no_request(void)
+{
+	pgcs_selector *no_sel = pgcs_selector_new();
+	const char *const names[] = {"CN=x"};
+	pgcs_request *named;
+
+	ok(pgcs_request_from_ca_file(no_sel, NULL) == NULL, "no CA file");
+	is_int(pgcs_error_code(no_sel), PGCS_INVALID, "is an argument that is wrong");
+	is_text(pgcs_error(no_sel), "path is empty", "with words");
+	ok(pgcs_request_from_ca_file(no_sel, "") == NULL, "nor is an empty path one");
+	is_int(pgcs_error_code(no_sel), PGCS_INVALID, "which is the same");
+	ok(pgcs_request_from_server(no_sel, "nosuch=1", NULL, NULL) == NULL, "parameters that libpq does not know");
+	is_int(pgcs_error_code(no_sel), PGCS_INVALID, "are wrong, too, and not a server that does not answer");
+	is_text(pgcs_error(no_sel), "could not ask for the names: invalid connection option \"nosuch\"", "in libpq's words");
+
+	named = pgcs_request_from_names(no_sel, names, 1);
+	ok(named != NULL && pgcs_request_name_der(named, 0, 0, NULL) != NULL, "a name without its length");
+	ok(named != NULL && pgcs_request_name_der(named, 1, 0, NULL) == NULL, "a host that is not there");
+	pgcs_request_free(named);
+	pgcs_selector_free(no_sel);
+}
+
 int
 main(void)
 {
 	make_cas();
+	test_no_request();
 	test_names();
 	test_tops();
 	test_local_ca();
