@@ -20,7 +20,9 @@
  * Conventions.  A function that returns a handle or a text returns NULL on
  * failure, one that returns int a negative PGCS_ code; the words are then in
  * pgcs_error().  Whatever was returned without "const" belongs to the caller,
- * and its free function takes NULL.  Strings given are copied.  Paths are
+ * and its free function takes NULL.  No other pointer may be NULL unless it is
+ * said here; keywords may (then values is not looked at).  A number that is
+ * out of range gives NULL, "" or 0.  Strings given are copied.  Paths are
  * bytes; texts are UTF-8, with what a stranger wrote in them escaped.
  *
  * Threads.  A selector, a choice and a connection belong to one thread at a
@@ -362,7 +364,7 @@ extern const char *pgcs_request_host_error(const pgcs_request *request,
 extern const char *pgcs_request_tls_version(const pgcs_request *request,
 											size_t host);
 
-/* The CA names, as RFC 4514 text and as DER. */
+/* The CA names, as RFC 4514 text and as DER; len may be NULL. */
 extern size_t pgcs_request_n_names(const pgcs_request *request, size_t host);
 extern const char *pgcs_request_name(const pgcs_request *request, size_t host,
 									 size_t i);
