@@ -25,6 +25,8 @@ def choose(conninfo, bundle):
          "--format=json", "--show-password"],
         stdout=subprocess.PIPE, check=False).stdout
     choice = json.loads(output)
+    if "sslcert_hex" in choice or "sslkey_hex" in choice:
+        sys.exit("the path of the certificate or its key is not UTF-8")
     return {name: choice[name] for name in ("sslcert", "sslkey", "sslpassword")
             if choice.get(name) is not None}
 

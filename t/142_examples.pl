@@ -11,6 +11,7 @@ use CertPolicy::PKI;
 use CertPolicy::Server;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use File::Copy qw(copy);
 use Test::More;
 
 my $pgcertsel = abs_path($ENV{PGCERTSEL} || CertPolicy::Client::program('pgcertsel'));
@@ -111,7 +112,7 @@ SKIP:
 {
 	my ($python) = grep { run($_, '-c', 'import psycopg2')->{ok} } 'python3', grep { -x } '/usr/bin/python3';
 
-	skip 'there is no Python with psycopg2 (python3-psycopg2)', 4 unless $python;
+	skip 'there is no Python with psycopg2 (python3-psycopg2)', 6 unless $python;
 	$got = example([ $python, "$examples/select.py" ], conninfo('one', 'alice'), $bundle);
 	is($got->{stdout}, 'alice sent /CN=alice', 'select.py sends one server the certificate of its CA') or diag $got->{stderr};
 	$got = example([ $python, "$examples/select.py" ], conninfo('two', 'report'), $bundle);
@@ -121,6 +122,16 @@ SKIP:
 	$got = example([ $python, "$examples/select.py" ], conninfo('two', 'report'), $locked);
 	like($got->{stderr}, qr/no suitable certificate is found.*connection requires a valid client certificate/s,
 		'or says why not, and sends nothing');
+
+	# JSON has such a path as null: leaving sslcert out would send what is at home
+	my $home = $pki->dir . '/home';
+	mkdir $_ or die $! foreach $home, "$home/.postgresql";
+	copy($leaf{alice}{$_->[0]}, "$home/.postgresql/postgresql.$_->[1]") or die $! foreach [ 'cert', 'crt' ], [ 'key', 'key' ];
+	chmod 0600, "$home/.postgresql/postgresql.key" or die $!;
+	local $ENV{HOME} = $home;
+	$got = example([ $python, "$examples/select.py" ], conninfo('one', 'alice'), folder($pki->dir . "/latin\xe9", $leaf{alice}));
+	is($got->{stdout}, '', 'a path that is not UTF-8: it does not connect with what is at home instead');
+	like($got->{stderr}, qr/^the path of the certificate or its key is not UTF-8$/m, 'and says why');
 }
 
 # --- postgres_fdw ---------------------------------------------------------------------
