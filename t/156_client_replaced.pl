@@ -9,7 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use CertPolicy::Client qw(folder slurp);
+use CertPolicy::Client qw(folder);
 use CertPolicy::Liar qw(pass_on take_request);
 use CertPolicy::PKI;
 use CertPolicy::Server;
