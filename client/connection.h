@@ -136,6 +136,9 @@ extern bool pgcs_wait_socket(int fd, bool for_write, int64_t deadline_ms);
 /* libpq's message, one line, escaped; the caller frees it. */
 extern char *pgcs_libpq_words(const char *message);
 
+/* Why libpq could not read this connection string, without what may be secret. */
+extern char *pgcs_conninfo_words(const char *message, const char *conninfo);
+
 /* The same of a message under PQERRORS_VERBOSE, without what that adds. */
 extern char *pgcs_verbose_words(const char *message);
 

@@ -8,6 +8,7 @@
  * again before anybody reads the message.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "connection.h"
@@ -89,6 +90,59 @@ char *
 pgcs_libpq_words(const char *message)
 {
 	return words_of(message, false);
+}
+
+/* May it be told?  A keyword of the connection string, or a single character. */
+static bool
+is_harmless(const char *quoted, size_t len, const char *conninfo)
+{
+	for (const char *p = conninfo; len > 1 && *p != '\0'; p++)
+		if (strncmp(p, quoted, len) == 0 && p[len] == '=' &&
+			(p == conninfo || strchr(" \t\n?&", p[-1]) != NULL))
+			return true;
+	return len <= 1;
+}
+
+static bool
+is_ascii(const char *text)
+{
+	while (*text != '\0' && (unsigned char) *text < 0x80)
+		text++;
+	return *text == '\0';
+}
+
+/*
+ * libpq quotes all of a string that it cannot read, or any part, and so maybe
+ * a password.  Where quotes cannot be told apart, since there are some in the
+ * string itself or the message is a translation, nothing of it is kept.
+ */
+char *
+pgcs_conninfo_words(const char *message, const char *conninfo)
+{
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+	const char *begin;
+	const char *end;
+	char	   *text;
+	char	   *words;
+
+	if (!is_ascii(message) || strchr(conninfo, '"') != NULL)
+		return strdup("the connection string is not valid");
+	for (; (begin = strchr(message, '"')) != NULL &&
+		 (end = strchr(begin + 1, '"')) != NULL; message = end + 1)
+	{
+		size_t		len = (size_t) (end - begin) - 1;
+
+		pgcert_buf_bytes(&buf, message, (size_t) (begin - message));
+		if (is_harmless(begin + 1, len, conninfo))
+			pgcert_buf_bytes(&buf, begin, len + 2);
+		else
+			pgcert_buf_text(&buf, "\"...\"");
+	}
+	pgcert_buf_text(&buf, message);
+	text = pgcert_buf_take(&buf);
+	words = text != NULL ? pgcs_libpq_words(text) : NULL;
+	free(text);
+	return words;
 }
 
 char *

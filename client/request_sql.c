@@ -155,25 +155,33 @@ ignore_notice(void *argument, const char *message)
 	(void) message;
 }
 
+/* Takes the words, of which NULL means that memory was out. */
+static int
+fail_asking(pgcs_selector *sel, int code, char *words)
+{
+	int			result;
+
+	if (words == NULL)
+		return pgcs_fail_memory(sel);
+	result = pgcs_fail(sel, code, "could not ask for the names: %s", words);
+	free(words);
+	return result;
+}
+
 /* Can libpq read it?  Otherwise no server is to blame. */
 static bool
 is_conninfo(pgcs_selector *sel, const char *conninfo)
 {
 	char	   *message = NULL;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
-	char	   *words;
 
 	if (options != NULL)
 	{
 		PQconninfoFree(options);
 		return true;
 	}
-	words = message != NULL ? pgcs_libpq_words(message) : NULL;
-	if (words == NULL)
-		pgcs_fail_memory(sel);
-	else
-		pgcs_fail(sel, PGCS_INVALID, "could not ask for the names: %s", words);
-	free(words);
+	fail_asking(sel, PGCS_INVALID,
+				message != NULL ? pgcs_conninfo_words(message, conninfo) : NULL);
 	PQfreemem(message);
 	return false;
 }
@@ -184,7 +192,6 @@ connect_in_time(pgcs_selector *sel, const char *conninfo, int64_t deadline)
 {
 	PGconn	   *conn = PQconnectStart(conninfo);
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-	char	   *words;
 
 	if (conn == NULL)
 	{
@@ -204,12 +211,7 @@ connect_in_time(pgcs_selector *sel, const char *conninfo, int64_t deadline)
 	}
 	if (PQstatus(conn) == CONNECTION_OK)
 		return conn;
-	words = pgcs_libpq_words(PQerrorMessage(conn));
-	if (words == NULL)
-		pgcs_fail_memory(sel);
-	else
-		pgcs_fail(sel, PGCS_UNREACHABLE, "could not ask for the names: %s", words);
-	free(words);
+	fail_asking(sel, PGCS_UNREACHABLE, pgcs_libpq_words(PQerrorMessage(conn)));
 	PQfinish(conn);
 	return NULL;
 }
@@ -271,7 +273,6 @@ query_in_time(pgcs_selector *sel, PGconn *conn, int64_t deadline,
 	bool		failed = false;
 	PGresult   *next = NULL;
 	const char *message;
-	char	   *words;
 
 	if (PQsendQueryParams(conn, sql, n, NULL, parameters, NULL, NULL, 1) &&
 		PQsetSingleRowMode(conn))
@@ -309,12 +310,8 @@ query_in_time(pgcs_selector *sel, PGconn *conn, int64_t deadline,
 		return rows.all;
 	PQclear(rows.all);
 	message = PQerrorMessage(conn);
-	words = pgcs_libpq_words(message[0] != '\0' ? message : NOT_ASKED_FOR);
-	if (words == NULL)
-		pgcs_fail_memory(sel);
-	else
-		pgcs_fail(sel, PGCS_UNREACHABLE, "could not ask for the names: %s", words);
-	free(words);
+	fail_asking(sel, PGCS_UNREACHABLE,
+				pgcs_libpq_words(message[0] != '\0' ? message : NOT_ASKED_FOR));
 	return NULL;
 }
 

@@ -218,8 +218,13 @@ foreach my $way (@ways)
 
 # what libpq does not understand, it quotes
 foreach my $info ('postgresql://u:dbsecret@[::1/x', 'postgresql://u:dbsecret@h:1/x?nonsense=1',
-	"host=a password='dbsecret", 'password=dbsecret nonsense', 'postgresql://u:dbsecret@h/x?a=%zz')
+	"host=a password='dbsecret", 'password=dbsecret nonsense', 'postgresql://u:dbsecret@h/x?a=%zz',
+	'postgresql://u:dbsecret%zz@h/x', 'password=very dbsecret', 'password=" dbsecret"')
 {
+	$got = run($pgcertsel, 'select', 'host=localhost', '--bundle', $one, '--names-from', $info);
+	is($got->{status}, 1, "--names-from with \"$info\"");
+	unlike("$got->{stdout}$got->{stderr}", qr/dbsecret/, 'shows no password');
+	like($got->{stderr}, qr/^pgcertsel: could not ask for the names: \S+/, 'and says something');
 	foreach my $command (qw(select exec check list names))
 	{
 		$got = run($pgcertsel, $command, $info, $command eq 'exec' ? ('--', 'true') : ());
@@ -227,6 +232,13 @@ foreach my $info ('postgresql://u:dbsecret@[::1/x', 'postgresql://u:dbsecret@h:1
 		unlike("$got->{stdout}$got->{stderr}", qr/dbsecret/, 'shows no password') or last;
 		like($got->{stderr}, qr/^pgcertsel: \S+/, 'and says something');
 	}
+}
+
+# but a keyword is no secret
+foreach my $info ('host=a nonsense=1', 'postgresql://u:dbsecret@h/x?nonsense=1')
+{
+	$got = run($pgcertsel, 'names', $info);
+	like($got->{stderr}, qr/"nonsense"/, "what is not understood of $info is told");
 }
 
 $srv->stop;

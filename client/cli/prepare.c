@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "connection.h"
 
 /* ---------- the connection ---------- */
 
@@ -27,31 +28,6 @@ put(Options *options, size_t *n, const char *keyword, const char *value)
 	options->values[(*n)++] = value;
 }
 
-/*
- * What libpq does not like about a conninfo.  It may quote all of it, and
- * then the words end up in a log with the password.
- */
-static void
-say_libpq_words(const char *message, const char *conninfo)
-{
-	const char *quoted = message != NULL ? strstr(message, conninfo) : NULL;
-	size_t		len;
-	char	   *text = NULL;
-
-	if (quoted != NULL && asprintf(&text, "%.*s...%s", (int) (quoted - message), message,
-								   quoted + strlen(conninfo)) < 0)
-		text = NULL;
-	if (message != NULL && quoted == NULL)
-		text = strdup(message);
-	len = text != NULL ? strlen(text) : 0;
-	while (len > 0 && text[len - 1] == '\n')
-		text[--len] = '\0';
-	fputs("pgcertsel: ", stderr);
-	print_escaped(stderr, text != NULL ? text : "out of memory");
-	fputs("\n", stderr);
-	free(text);
-}
-
 static int
 resolve_connection(Options *options)
 {
@@ -64,7 +40,11 @@ resolve_connection(Options *options)
 		options->parsed = PQconninfoParse(options->conninfo, &message);
 		if (options->parsed == NULL)
 		{
-			say_libpq_words(message, options->conninfo);
+			char	   *words = message != NULL
+				? pgcs_conninfo_words(message, options->conninfo) : NULL;
+
+			say("%s", words != NULL ? words : "out of memory");
+			free(words);
 			PQfreemem(message);
 			return EXIT_ERROR;
 		}
