@@ -44,7 +44,8 @@ slow_server_tests="001_login 005_ca_names 006_dry_run 007_trusted_cas 030_watch
 	059_bad_files 080_between"
 command_tests="100_client_probe 101_client_select 102_client_bad_input
 	103_client_chain 104_client_hosts 105_client_connect 131_client_output
-	132_client_words 133_client_servers 140_client_pkcs12 150_client_memory
+	132_client_words 133_client_servers 135_client_unsent 140_client_pkcs12
+	150_client_memory
 	152_client_hosts 155_client_random_hosts 160_lying_servers
 	161_lying_tls"
 slow_command_tests="100_client_probe 101_client_select 103_client_chain

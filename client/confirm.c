@@ -23,7 +23,8 @@ typedef enum Proof
 	ACCEPTED,
 	REJECTED,
 	NOT_ASKED,					/* no TLS, or no certificate wanted */
-	REPLACED,					/* libpq sent another certificate, or none */
+	REPLACED,					/* libpq loaded another certificate, or none */
+	NOT_SENT,					/* OpenSSL had no signature to go with it */
 	NOT_LOADED,					/* libpq could not load the key */
 	NO_ANSWER,					/* the server could not be reached */
 	NO_MEMORY,
@@ -50,11 +51,24 @@ is_there(const PgcsTarget *target, const PQconninfoOption *options, int timeout_
 
 /* libpq opens the files anew, and sends none if it finds none. */
 static bool
-was_sent(const PgcsHandshake *handshake, X509 *cert)
+was_loaded(const PgcsHandshake *handshake, X509 *cert)
 {
-	X509	   *sent = SSL_get_certificate(handshake->ssl);
+	X509	   *loaded = SSL_get_certificate(handshake->ssl);
 
-	return sent != NULL && X509_cmp(sent, cert) == 0;
+	return loaded != NULL && X509_cmp(loaded, cert) == 0;
+}
+
+/*
+ * Whoever sends a certificate signs.  Where the server allows no signature
+ * that the key can make, OpenSSL sends an empty list instead, with which a
+ * server that demands nothing is content.
+ */
+static bool
+was_sent(const PgcsHandshake *handshake)
+{
+	int			digest;
+
+	return SSL_get_signature_nid(handshake->ssl, &digest) == 1;
 }
 
 /* One candidate before one host; *words says why it was not accepted. */
@@ -87,8 +101,10 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 		case PGCS_HANDSHAKE_DONE:
 			if (!pgcs_handshake_was_asked(&handshake))
 				proof = NOT_ASKED;
-			else if (!was_sent(&handshake, identity->leaf))
+			else if (!was_loaded(&handshake, identity->leaf))
 				proof = REPLACED;
+			else if (!was_sent(&handshake))
+				proof = NOT_SENT;
 			else if (pgcs_handshake_listen(&handshake, timeout_ms, words, &timed_out))
 				proof = ACCEPTED;
 			else
@@ -122,7 +138,7 @@ try_host(const pgcs_selector *sel, const pgcs_identity *identity,
 
 /*
  * The candidate before every host.  REJECTED, with a reason added, by one is
- * enough, and so is a key that libpq cannot load.
+ * enough, and so is a key that libpq cannot load, or that it cannot sign with.
  */
 static Proof
 try_candidate(pgcs_selector *sel, pgcs_candidate *candidate,
@@ -144,11 +160,15 @@ try_candidate(pgcs_selector *sel, pgcs_candidate *candidate,
 			pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "key-unusable",
 							 NULL, "libpq cannot load the key: %s",
 							 words != NULL ? words : "no reason given");
+		else if (proof == NOT_SENT)
+			pgcs_reasons_add(&candidate->reasons, PGCS_FATAL, "signature-algorithm",
+							 NULL, "libpq sends no certificate to %s, which allows no signature that its key can make",
+							 targets[i].label);
 		else if (proof == NO_ANSWER && sum != ACCEPTED)
 			pgcs_fail(sel, PGCS_UNREACHABLE, "could not confirm with %s: %s",
 					  targets[i].label, words != NULL ? words : "no reason given");
 		free(words);
-		if (proof == NOT_LOADED)
+		if (proof == NOT_LOADED || proof == NOT_SENT)
 			proof = REJECTED;
 		if (proof == REJECTED || proof == REPLACED || proof == NO_MEMORY)
 			return proof;
@@ -243,6 +263,7 @@ pgcs_confirm(pgcs_selector *sel, pgcs_choice *choice,
 				break;
 			case REJECTED:
 			case NOT_LOADED:
+			case NOT_SENT:
 			case NOT_ASKED:
 				break;
 			case NO_ANSWER:

@@ -40,16 +40,49 @@ check_common_name(PgcsCase *c)
 						 c->prefix);
 }
 
+/*
+ * The version of TLS, or the highest that libpq may speak; 0 if neither is
+ * known, and then it is most likely 1.3.
+ */
+static int
+tls_version(const PgcsCase *c)
+{
+	return c->host->tls_version != 0 ? c->host->tls_version
+		: c->judging->sel->max_tls_version;
+}
+
+/*
+ * Without a signature that both sides know OpenSSL sends no certificate, and
+ * does not say so.
+ */
 static void
 check_signature_algorithm(PgcsCase *c)
 {
-	if (c->host->n_sigalgs == 0 ||
-		pgcs_sigalg_fits(c->candidate->identity->leaf, c->host->sigalgs,
-						 c->host->n_sigalgs, c->host->tls_version))
+	X509	   *leaf = c->candidate->identity->leaf;
+	const char *type = pgcs_identity_key_type(c->candidate->identity);
+	bool		asked = c->host->n_sigalgs > 0;
+	int			version = tls_version(c);
+
+	/* where the server was not asked, the curve has words of its own */
+	if (!asked && strcmp(type, "EC") == 0)
 		return;
-	pgcs_reasons_add(REASONS(c), PGCS_FATAL, "signature-algorithm", NULL,
-					 "%sthe server allows no signature that a key of type %s can make",
-					 c->prefix, pgcs_identity_key_type(c->candidate->identity));
+	if (!asked && version == 0)
+		version = TLS1_3_VERSION;
+	if (pgcs_sigalg_fits(leaf, asked ? c->host->sigalgs : NULL, c->host->n_sigalgs,
+						 version, &c->failed))
+		return;
+	if (asked)
+		pgcs_reasons_add(REASONS(c), PGCS_FATAL, "signature-algorithm", NULL,
+						 "%sthe server allows no signature that its key, of type %s, can make",
+						 c->prefix, type);
+	else
+	{
+		pgcs_reasons_add(REASONS(c), PGCS_FATAL, "signature-algorithm", NULL,
+						 "%s%s has no signature that its key, of type %s, can make",
+						 c->prefix, version == TLS1_2_VERSION ? "TLS 1.2" : "TLS 1.3", type);
+		if (tls_version(c) == 0 && pgcs_sigalg_fits(leaf, NULL, 0, 0, &c->failed))
+			pgcs_reasons_presume(REASONS(c));
+	}
 }
 
 /*
@@ -59,8 +92,7 @@ check_signature_algorithm(PgcsCase *c)
 static void
 check_curve(PgcsCase *c)
 {
-	int			version = c->host->tls_version != 0 ? c->host->tls_version
-		: c->judging->sel->max_tls_version;
+	int			version = tls_version(c);
 
 	if ((version == TLS1_3_VERSION && c->host->n_sigalgs > 0) ||
 		pgcs_curve_fits(c->candidate->identity->leaf, version, c->host->group))

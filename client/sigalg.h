@@ -13,12 +13,12 @@
 #include <openssl/x509.h>
 
 /*
- * Can the certificate's key make one of the signatures that are allowed, in
- * this version of TLS (0: not known)?  True for a kind of key that is not
- * known here: OpenSSL will tell.
+ * Can the certificate's key make one of the signatures that are allowed (NULL:
+ * not known, so any), in this version of TLS (0: not known)?  True for a kind of
+ * key that is not known here: OpenSSL will tell.
  */
 extern bool pgcs_sigalg_fits(X509 *cert, const uint16_t *sigalgs, size_t n,
-							 int tls_version);
+							 int tls_version, bool *no_memory);
 
 /*
  * Is the curve of the certificate's key, if it has one, such that a server

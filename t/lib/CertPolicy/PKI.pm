@@ -28,6 +28,7 @@
 #	not_after		'YYYYMMDDHHMMSSZ', instead of days
 #	serial			in hex
 #	md				digest of the signature, as 'sha1'
+#	csr_md			digest of the request's, for a key that is bound to one
 #	eku, ku, san	values of extendedKeyUsage, keyUsage, subjectAltName
 #	bc				value of basicConstraints, undef for none
 #	ski, aki		0 leaves the key identifier out
@@ -225,7 +226,7 @@ sub _issue
 		@key = ('-key', $plain);
 	}
 	$self->_openssl(
-		'req', '-new', '-utf8', '-config',
+		'req', '-new', '-utf8', $opt{csr_md} ? "-$opt{csr_md}" : (), '-config',
 		$self->_write("$name.req.cnf", <<"CONFIG"), @key, '-subj', $subject, '-out', "$base.csr");
 [req]
 distinguished_name = none
