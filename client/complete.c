@@ -21,82 +21,227 @@
 #include "name.h"
 #include "private_file.h"
 
-/* No chain that makes sense is longer. */
-#define MAX_ADDED 10
+/* No chain that makes sense is longer, and few leaves have more than one. */
+#define MAX_LENGTH 10
+#define MAX_CHAINS 8
+
+/* Signatures are expensive, and a hostile bundle could ask for many. */
+#define MAX_VERIFICATIONS 200
+
+/* The ways up from one leaf. */
+typedef struct Search
+{
+	const pgcs_bundle *bundle;
+	const pgcs_identity *identity;
+	STACK_OF(X509) *way;		/* issuers so far; borrowed */
+	pgcs_identity *made[MAX_CHAINS];
+	char	   *words[MAX_CHAINS];	/* what was added */
+	unsigned long tops[MAX_CHAINS]; /* hashes of the names they end at */
+	size_t		n_made;
+	int			n_ways;
+	int			verifications;
+	bool		whole;			/* the file holds a chain that ends where
+								 * nothing more is held */
+} Search;
 
 /* ---------- what to add ---------- */
 
-/* Adds the issuers of one certificate; every one, where several fit. */
 static bool
-add_issuers(const pgcs_bundle *bundle, pgcs_identity *identity, X509 *cert,
-			int *n_added, PgcertBuf *words)
+did_issue(Search *search, X509 *issuer, X509 *cert)
 {
-	const X509_NAME *issuer = X509_get_issuer_name(cert);
-	unsigned long hash = pgcs_name_hash(issuer);
+	bool		did = X509_check_issued(issuer, cert) == X509_V_OK &&
+		search->verifications++ < MAX_VERIFICATIONS &&
+		X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
+
+	ERR_clear_error();
+	return did;
+}
+
+static bool
+add_issuer(Search *search, STACK_OF(X509) *issuers, X509 *issuer, X509 *cert)
+{
+	if (pgcs_is_self_issued(issuer) || X509_cmp(issuer, search->identity->leaf) == 0 ||
+		pgcs_is_among(issuer, search->way) || pgcs_is_among(issuer, issuers) ||
+		!did_issue(search, issuer, cert))
+		return true;
+	return sk_X509_push(issuers, issuer) > 0;
+}
+
+/* Who issued it, first of the file, then of all else; NULL: no memory. */
+static STACK_OF(X509) *
+issuers_of(Search *search, X509 *cert)
+{
+	STACK_OF(X509) *issuers = sk_X509_new_null();
+	const X509_NAME *name = X509_get_issuer_name(cert);
+	unsigned long hash = pgcs_name_hash(name);
+	size_t		position = 0;
+	const PgcsLocalCa *ca;
+	bool		ok = issuers != NULL;
+
+	for (int i = 0; ok && i < sk_X509_num(search->identity->extra); i++)
+		ok = add_issuer(search, issuers, sk_X509_value(search->identity->extra, i), cert);
+	while (ok && (ca = pgcs_bundle_next_ca(search->bundle, name, hash, &position)) != NULL)
+		ok = add_issuer(search, issuers, ca->cert, cert);
+	if (ok)
+		return issuers;
+	sk_X509_free(issuers);
+	return NULL;
+}
+
+/* Do both lead to the same issuer, as a certificate and its renewal do? */
+static bool
+lead_to_same(X509 *a, X509 *b)
+{
+	const ASN1_OCTET_STRING *key_a = X509_get0_authority_key_id(a);
+	const ASN1_OCTET_STRING *key_b = X509_get0_authority_key_id(b);
+
+	return X509_NAME_cmp(X509_get_issuer_name(a), X509_get_issuer_name(b)) == 0 &&
+		(key_a == NULL || key_b == NULL ? key_a == key_b
+		 : ASN1_OCTET_STRING_cmp(key_a, key_b) == 0);
+}
+
+static bool
+say_added(PgcertBuf *words, const pgcs_bundle *bundle, X509 *cert)
+{
+	const X509_NAME *subject = X509_get_subject_name(cert);
+	char	   *name = pgcert_name_text(subject);
 	size_t		position = 0;
 	const PgcsLocalCa *ca;
 
-	while (*n_added < MAX_ADDED &&
-		   (ca = pgcs_bundle_next_ca(bundle, issuer, hash, &position)) != NULL)
-	{
-		char	   *name;
-		bool		fits;
-
-		fits = !pgcs_is_self_issued(ca->cert) &&
-			X509_cmp(ca->cert, identity->leaf) != 0 &&
-			!pgcs_is_among(ca->cert, identity->extra) &&
-			X509_check_issued(ca->cert, cert) == X509_V_OK &&
-			X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1;
-		ERR_clear_error();
-		if (!fits)
-			continue;
-		if (!sk_X509_push(identity->extra, ca->cert))
-			return false;
-		X509_up_ref(ca->cert);
-		name = pgcert_name_text(X509_get_subject_name(ca->cert));
-		if (name == NULL)
-			return false;
-		pgcert_buf_printf(words, "%s\"%s\" from ", (*n_added)++ > 0 ? ", " : "", name);
-		pgcert_buf_escaped(words, ca->path, strlen(ca->path));
-		free(name);
-	}
+	if (name == NULL)
+		return false;
+	pgcert_buf_printf(words, "%s\"%s\" from ", words->len > 0 ? ", " : "", name);
+	free(name);
+	while ((ca = pgcs_bundle_next_ca(bundle, subject, pgcs_name_hash(subject),
+									 &position)) != NULL)
+		if (X509_cmp(ca->cert, cert) == 0)
+		{
+			pgcert_buf_escaped(words, ca->path, strlen(ca->path));
+			break;
+		}
 	return !words->failed;
 }
 
-/* The completed identity, or NULL if there is nothing to add. */
+/* The end of one way: an identity of it, unless the file is that already. */
 static bool
-complete(const pgcs_bundle *bundle, const pgcs_identity *identity,
-		 const char *directory, pgcs_identity **result)
+end_way(Search *search, const char *directory, bool held)
 {
+	const pgcs_identity *identity = search->identity;
+	int			n = sk_X509_num(search->way);
+	X509	   *top = n > 0 ? sk_X509_value(search->way, n - 1) : identity->leaf;
+	unsigned long hash = pgcs_name_hash(X509_get_issuer_name(top));
+	size_t		number = hash;
 	PgcertBuf	words = PGCERT_BUF_INIT;
-	char	   *path = pgcs_private_path(directory, identity->cert_path, 0, ".crt");
-	char	   *text = NULL;
 	pgcs_identity *copy = NULL;
-	int			n_added = 0;
-	bool		ok;
+	char	   *path = NULL;
+	char	   *text;
+	bool		ok = true;
+	bool		adds = false;
 
-	*result = NULL;
-	ok = path != NULL && (copy = pgcs_identity_copy(identity, path)) != NULL &&
-		add_issuers(bundle, copy, copy->leaf, &n_added, &words);
-	for (int i = 0; ok && i < sk_X509_num(copy->extra); i++)
-		ok = add_issuers(bundle, copy, sk_X509_value(copy->extra, i), &n_added, &words);
-	if (ok && n_added > 0)
-	{
-		text = pgcert_buf_take(&words);
-		ok = text != NULL;
-		if (ok)
+	search->n_ways++;
+	search->whole = search->whole || held;
+	for (int i = 0; ok && i < n; i++)
+		if (!pgcs_is_among(sk_X509_value(search->way, i), identity->extra))
 		{
-			copy->completed = true;
-			pgcs_reasons_add(&copy->reasons, PGCS_NOTE, "chain-completed",
-							 identity->cert_path, "its chain is completed with %s", text);
-			*result = copy;
-			copy = NULL;
+			adds = true;
+			ok = say_added(&words, search->bundle, sk_X509_value(search->way, i));
 		}
+	text = pgcert_buf_take(&words);
+	if (!ok || text == NULL || !adds)
+	{
+		free(text);
+		return ok && (text != NULL || !adds);
 	}
-	pgcs_identity_free(copy);
-	pgcert_buf_free(&words);
-	free(text);
+
+	/* named after where it ends, so that it does not matter what else is held */
+	for (size_t i = 0; i < search->n_made; i++)
+		number += search->tops[i] == hash;
+	path = pgcs_private_path(directory, identity->cert_path, number, ".crt");
+	copy = path != NULL ? pgcs_identity_copy(identity, path) : NULL;
+	ok = copy != NULL;
+	while (ok && sk_X509_num(copy->extra) > 0)
+		X509_free(sk_X509_pop(copy->extra));
+	for (int i = 0; ok && i < n; i++)
+	{
+		ok = sk_X509_push(copy->extra, sk_X509_value(search->way, i)) > 0;
+		if (ok)
+			X509_up_ref(sk_X509_value(search->way, i));
+	}
+	if (ok)
+	{
+		copy->completed = true;
+		search->words[search->n_made] = text;
+		text = NULL;
+		search->tops[search->n_made] = hash;
+		search->made[search->n_made++] = copy;
+	}
+	else
+		pgcs_identity_free(copy);
 	free(path);
+	free(text);
+	return ok;
+}
+
+/*
+ * Goes up from a certificate.  OpenSSL takes the first issuer that it finds
+ * among those that were sent, and does not come back for another: where a CA
+ * was signed by several (cross-signed), each way is a chain of its own.
+ * Renewals go together, of which OpenSSL takes one that is valid.
+ */
+static bool
+go_up(Search *search, const char *directory, X509 *cert, bool held)
+{
+	STACK_OF(X509) *issuers = issuers_of(search, cert);
+	int			start = sk_X509_num(search->way);
+	bool		ok = issuers != NULL;
+	bool		end = ok && (sk_X509_num(issuers) == 0 || start >= MAX_LENGTH);
+
+	if (end)
+		ok = end_way(search, directory, held);
+	while (ok && !end && sk_X509_num(issuers) > 0 && search->n_ways < MAX_CHAINS)
+	{
+		X509	   *first = sk_X509_shift(issuers);
+		bool		of_file = pgcs_is_among(first, search->identity->extra);
+
+		ok = sk_X509_push(search->way, first) > 0;
+		for (int i = 0; ok && i < sk_X509_num(issuers);)
+		{
+			if (sk_X509_num(search->way) >= MAX_LENGTH ||
+				!lead_to_same(first, sk_X509_value(issuers, i)))
+				i++;
+			else
+				ok = sk_X509_push(search->way, sk_X509_delete(issuers, i)) > 0;
+		}
+		ok = ok && go_up(search, directory, first, held && of_file);
+		while (sk_X509_num(search->way) > start)
+			sk_X509_pop(search->way);
+	}
+	sk_X509_free(issuers);
+	return ok;
+}
+
+/* Adds the identities with the completed chains, if there are any. */
+static bool
+complete(pgcs_bundle *bundle, const pgcs_identity *identity, const char *directory)
+{
+	Search		search = {.bundle = bundle, .identity = identity, .way = sk_X509_new_null()};
+	bool		ok = search.way != NULL &&
+		go_up(&search, directory, identity->leaf, true);
+
+	for (size_t i = 0; i < search.n_made; i++)
+	{
+		pgcs_reasons_add(&search.made[i]->reasons, PGCS_NOTE,
+						 search.whole ? "chain-alternative" : "chain-completed",
+						 identity->cert_path, search.whole
+						 ? "another chain of it is made with %s"
+						 : "its chain is completed with %s", search.words[i]);
+		free(search.words[i]);
+		if (ok)
+			ok = pgcs_bundle_add_identity(bundle, search.made[i]);
+		else
+			pgcs_identity_free(search.made[i]);
+	}
+	sk_X509_free(search.way);
 	return ok;
 }
 
@@ -106,16 +251,9 @@ pgcs_complete_chains(pgcs_bundle *bundle, const char *directory)
 	size_t		n = bundle->n_identities;
 
 	for (size_t i = 0; i < n; i++)
-	{
-		pgcs_identity *completed;
-
-		if (pgcs_reasons_have_fatal(&bundle->identities[i]->reasons))
-			continue;
-		if (!complete(bundle, bundle->identities[i], directory, &completed))
+		if (!pgcs_reasons_have_fatal(&bundle->identities[i]->reasons) &&
+			!complete(bundle, bundle->identities[i], directory))
 			return false;
-		if (completed != NULL && !pgcs_bundle_add_identity(bundle, completed))
-			return false;
-	}
 	return true;
 }
 

@@ -125,56 +125,105 @@ check_strength(PgcsCase *c, PgcsVerify request)
 
 /* ---------- names ---------- */
 
+/* No chain that makes sense is longer. */
+#define MAX_STEPS 10
+
+/* Signatures are expensive, and a hostile bundle could ask for many. */
+#define MAX_VERIFICATIONS 100
+
+/* Issuers that are held locally, one above the other. */
+typedef struct Lead
+{
+	const PgcsLocalCa *steps[MAX_STEPS];
+	int			n;
+	int			verifications;
+} Lead;
+
+static bool
+is_valid_now(const PgcsCase *c, X509 *cert)
+{
+	int64_t		from;
+	int64_t		to;
+
+	return pgcert_time_seconds(X509_get0_notBefore(cert), &from) &&
+		pgcert_time_seconds(X509_get0_notAfter(cert), &to) &&
+		from <= c->judging->now && c->judging->now <= to;
+}
+
+static bool
+is_next_step(const PgcsCase *c, Lead *lead, X509 *issuer, X509 *cert)
+{
+	bool		did;
+
+	for (int i = 0; i < lead->n; i++)
+		if (lead->steps[i]->cert == issuer)
+			return false;
+	did = !pgcs_is_self_issued(issuer) && is_valid_now(c, issuer) &&
+		X509_check_issued(issuer, cert) == X509_V_OK &&
+		lead->verifications++ < MAX_VERIFICATIONS &&
+		X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
+	ERR_clear_error();
+	return did;
+}
+
+/* A CA may have been signed by several; one of them leads to the server's. */
+static bool
+find_lead(const PgcsCase *c, Lead *lead, X509 *cert)
+{
+	const X509_NAME *name = X509_get_issuer_name(cert);
+	unsigned long hash = pgcs_name_hash(name);
+	size_t		position = 0;
+	const PgcsLocalCa *ca;
+
+	while (lead->n < MAX_STEPS &&
+		   (ca = pgcs_bundle_next_ca(c->judging->bundle, name, hash, &position)) != NULL)
+	{
+		if (!is_next_step(c, lead, ca->cert, cert))
+			continue;
+		lead->steps[lead->n++] = ca;
+		if (pgcs_host_names(c->host, X509_get_issuer_name(ca->cert)) ||
+			find_lead(c, lead, ca->cert))
+			return true;
+		lead->n--;
+	}
+	return false;
+}
+
 /*
- * What one more certificate would mend: an issuer that is held locally and
- * leads to an announced name.
+ * What one more certificate, or several, would mend: at the end of the chain,
+ * or in the place of what the file has.
  */
 static void
 look_for_intermediate(PgcsCase *c)
 {
-	X509	   *cert = sk_X509_value(c->reached, sk_X509_num(c->reached) - 1);
+	Lead		lead = {.n = 0};
 	PgcertBuf	buf = PGCERT_BUF_INIT;
+	int			end = sk_X509_num(c->reached) - 1;
+	int			at = end;
 	char	   *text;
-	bool		found = false;
-	int			steps = 0;
 
-	for (; steps < 10 && !found; steps++)
+	while (at >= 0 && !find_lead(c, &lead, sk_X509_value(c->reached, at)))
+		at--;
+	if (at < 0)
+		return;
+	for (int i = 0; i < lead.n; i++)
 	{
-		const X509_NAME *issuer = X509_get_issuer_name(cert);
-		unsigned long hash = pgcs_name_hash(issuer);
-		const PgcsLocalCa *next = NULL;
-		const PgcsLocalCa *ca;
-		size_t		position = 0;
-
-		while (next == NULL &&
-			   (ca = pgcs_bundle_next_ca(c->judging->bundle, issuer, hash,
-										 &position)) != NULL)
-		{
-			if (X509_check_issued(ca->cert, cert) == X509_V_OK &&
-				X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1)
-				next = ca;
-			ERR_clear_error();
-		}
-		if (next == NULL || next->cert == cert)
-			break;
-		text = pgcs_case_subject(c, next->cert);
-		pgcert_buf_printf(&buf, "%s\"%s\", which is in ", steps > 0 ? ", and " : "",
+		text = pgcs_case_subject(c, lead.steps[i]->cert);
+		pgcert_buf_printf(&buf, "%s\"%s\", which is in ", i > 0 ? ", and " : "",
 						  text != NULL ? text : "");
-		pgcert_buf_escaped(&buf, next->path, strlen(next->path));
+		pgcert_buf_escaped(&buf, lead.steps[i]->path, strlen(lead.steps[i]->path));
 		free(text);
-		cert = next->cert;
-		found = pgcs_host_names(c->host, X509_get_issuer_name(cert));
-		if (X509_check_issued(cert, cert) == X509_V_OK)
-			break;
 	}
 	text = pgcert_buf_take(&buf);
 	if (text == NULL)
 		c->failed = true;
-	else if (found)
+	else
 	{
 		pgcs_reasons_add(REASONS(c), PGCS_NOTE, "missing-intermediate", NULL,
 						 "%sneeds intermediate %s", c->prefix, text);
-		pgcs_reasons_hint(REASONS(c), "append it to the certificate's file, or use --complete-chain");
+		pgcs_reasons_hint(REASONS(c), at == end
+						  ? "append it to the certificate's file, or use --complete-chain"
+						  : "put it behind the certificate that it issued, or use --complete-chain");
 	}
 	free(text);
 }

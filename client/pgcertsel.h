@@ -223,8 +223,8 @@ extern pgcs_severity pgcs_reason_severity(const pgcs_reason *reason);
  * ca-certificate.  Of the request: issuer-not-announced, missing-intermediate,
  * signature-algorithm, curve, name-only, no-names, intermediate-only, ca-twin,
  * local-ca-disagrees, crl-unknown, policy, policy-unknown, role.  Of what was
- * tried: changed, chain-completed, chain-not-written, unpacked, not-unpacked,
- * refused-by-server, accepted-by-server.
+ * tried: changed, chain-completed, chain-alternative, chain-not-written,
+ * unpacked, not-unpacked, refused-by-server, accepted-by-server.
  */
 extern const char *pgcs_reason_code(const pgcs_reason *reason);
 

@@ -168,5 +168,66 @@ $got = pgcertsel(@select);
 is($got->{stdout}, "sslcert='$whole' sslkey='$bundle/leaf.key'", 'a complete file is used as it is');
 is_deeply([ files() ], [], 'and nothing is written');
 
+# --- a CA that was signed by several --------------------------------------------
+
+# OpenSSL goes the way of the first issuer that it was sent, and does not come
+# back for another, so each way up is a chain of its own.
+my $other = $pki->root('other');
+my $cross = $pki->intermediate('cross', issuer => $root, subject => '/CN=cross');
+my %cross = (
+	root => $cross,
+	other => $pki->intermediate('cross-other', issuer => $other, subject => '/CN=cross', key_of => $cross),
+	expired => $pki->intermediate('cross-expired', issuer => $root, subject => '/CN=cross', key_of => $cross,
+		not_before => '20200101000000Z', not_after => '20210101000000Z'));
+my $of_cross = $pki->leaf('of-cross', issuer => $cross, eku => 'clientAuth');
+my $server_roots = $pki->concat('server-roots.crt', $root->{cert}, $other->{cert});
+
+foreach my $case ([qw(root other)], [qw(other root)], [qw(expired other root)], [qw(root expired other)])
+{
+	my $where = $pki->dir . '/cross-' . join('-', @$case);
+	my $number = 0;
+
+	mkdir $where or die $!;
+	copy($of_cross->{cert}, "$where/leaf.crt") or die $!;
+	copy($of_cross->{key}, "$where/leaf.key") or die $!;
+	chmod 0600, "$where/leaf.key" or die $!;
+	copy($cross{$_}{cert}, "$where/" . ++$number . "-$_.pem") or die $! foreach @$case;
+	foreach my $trusted ($root, $other)
+	{
+		my $what = "@$case, and the server trusts $trusted->{name}";
+
+		$srv->conf("ssl_ca_file = '$trusted->{cert}'\n");
+		$srv->reload;
+		$got = pgcertsel('select', $conninfo, '--bundle', $where);
+		like($got->{stderr}, qr{needs intermediate "CN=cross", which is in \S+/\d-$trusted->{name}\.pem\n},
+			"$what: the one that leads there is named");
+		foreach my $more ([], [ '--ca-file', $trusted->{cert} ], ['--confirm'])
+		{
+			$got = pgcertsel('select', $conninfo, '--bundle', $where, '--complete-chain', $chains, @$more);
+			is(login_with($got->{stdout}), '/CN=of-cross', "$what, @$more: its chain logs in") or diag $got->{stderr};
+		}
+	}
+}
+
+# a file with one of the chains is complete, and the other is made where it is needed
+my $either = $pki->dir . '/either';
+mkdir $either or die $!;
+$pki->concat('either/leaf.crt', $of_cross->{cert}, $cross{root}{cert});
+copy($of_cross->{key}, "$either/leaf.key") or die $!;
+chmod 0600, "$either/leaf.key" or die $!;
+copy($cross{other}{cert}, "$either/other.pem") or die $!;
+$got = pgcertsel('select', $conninfo, '--bundle', $either);
+like($got->{stderr}, qr{needs intermediate "CN=cross", which is in \S+/other\.pem\npgcertsel: hint: put it behind the certificate that it issued},
+	'the other chain is seen');
+$got = pgcertsel('select', $conninfo, '--bundle', $either, '--complete-chain', $chains, '--confirm');
+is(login_with($got->{stdout}), '/CN=of-cross', 'a file with the chain to another root') or diag $got->{stderr};
+like(pgcertsel('check', $conninfo, '--bundle', $either, '--complete-chain', $chains)->{stdout},
+	qr{leaf\.crt: another chain of it is made with "CN=cross" from \S+/other\.pem}, 'check tells where it comes from');
+$srv->conf("ssl_ca_file = '$root->{cert}'\n");
+$srv->reload;
+$got = pgcertsel('select', $conninfo, '--bundle', $either, '--complete-chain', $chains);
+is($got->{stdout}, "sslcert='$either/leaf.crt' sslkey='$either/leaf.key'", 'which is used as it is where it fits');
+unlike(pgcertsel('list', '--bundle', $either)->{stdout}, qr/incomplete|--complete-chain/, 'and is not called incomplete');
+
 $srv->stop;
 done_testing();

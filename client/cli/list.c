@@ -156,7 +156,7 @@ print_list(const pgcs_bundle *bundle, const pgcs_choice *choice,
 	for (size_t i = 0; i < pgcs_choice_n_candidates(choice); i++)
 		if (has_code(pgcs_choice_candidate(choice, i), "chain-completed"))
 			n_completed++;
-		else
+		else if (!has_code(pgcs_choice_candidate(choice, i), "chain-alternative"))
 			candidates[n++] = pgcs_choice_candidate(choice, i);
 	if (n > 0)
 	{
