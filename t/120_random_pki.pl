@@ -89,7 +89,7 @@ while (my $line = <$out>)
 	$logins += $tried;
 	$answerable++ if $accepted > 0;
 	$count{$_}{ $got{$_} }++ foreach keys %got;
-	if ($got{ca} !~ /^right/ || $got{confirm} !~ /^right/ || $got{names} =~ /^(wrong:certain|failed)/)
+	if ($got{ca} !~ /^right/ || $got{confirm} !~ /^right/ || $got{complete} !~ /^right/ || $got{names} =~ /^(wrong:certain|failed)/)
 	{
 		push @errors, $number;
 		diag("case $number: $ways");
@@ -138,15 +138,17 @@ note(sprintf '%d cases, %d logins tried, in %d cases the server lets somebody in
 note(sprintf '%-8s %8s %8s %8s %8s %10s', 'way', 'right', 'wrong', 'missed', 'failed', 'right in %');
 note(sprintf '%-8s %8d %8d %8d %8d %10.2f', $_, of($_, qr/^right/), of($_, qr/^wrong/),
 	of($_, qr/^missed/), of($_, qr/^failed/), 100 * of($_, qr/^right/) / ($n || 1))
-  foreach qw(names ca confirm);
+  foreach qw(names ca confirm complete);
 
 is(of('ca', qr/^wrong/), 0, 'the CA certificates known: no wrong choice');
 is(of('ca', qr/^missed/), 0, 'and none missed');
 is(of('confirm', qr/^wrong/), 0, 'with a handshake to confirm: no wrong choice');
 is(of('confirm', qr/^missed/), 0, 'and none missed');
+is(of('complete', qr/^wrong/), 0, 'chains completed, the CA certificates known: no wrong choice');
+is(of('complete', qr/^missed/), 0, 'and none missed');
 is(of('names', qr/^wrong:certain/), 0, 'with names alone: every wrong choice was called doubtful');
 is(of($_, qr/^failed/), 0, "no errors, and none without a reason ($_)")
-  foreach qw(names ca confirm);
+  foreach qw(names ca confirm complete);
 # A sample of few cases is off by chance: two standard deviations are allowed
 # where there are less than a thousand.
 my $goal = 0.95 * $n - ($n < 1000 ? 2 * sqrt($n * 0.95 * 0.05) : 0);

@@ -5,6 +5,8 @@
  * Each case is run three ways: with the server's CAs known by name only, by
  * their certificates, and by name with a handshake to confirm.  A choice is
  * right if the server lets it in, and none is right if it lets nobody in.
+ * A fourth way completes chains with what else is held, the certificates being
+ * known: there a choice may be one that nobody has tried before.
  * Of every so many cases the command is asked, too, and must say the same.
  *
  *		random_pki --port PORT --postmaster PID --server-ca-file FILE
@@ -38,10 +40,11 @@ typedef enum Way
 	BY_NAME,
 	BY_CA,
 	CONFIRMED,
+	COMPLETED,
 	N_WAYS,
 } Way;
 
-static const char *const way_names[N_WAYS] = {"names", "ca", "confirm"};
+static const char *const way_names[N_WAYS] = {"names", "ca", "confirm", "complete"};
 
 typedef enum Outcome
 {
@@ -245,6 +248,17 @@ is_said_by_command(const Options *options, const Case *c, Way way, const pgcs_ch
 	return same;
 }
 
+static void
+complete_chains(pgcs_selector *sel, const Case *c)
+{
+	char	   *directory;
+
+	if (asprintf(&directory, "%s/chains", c->dir) < 0 ||
+		pgcs_set_chain_directory(sel, directory) != PGCS_OK)
+		die("out of memory");
+	free(directory);
+}
+
 static Outcome
 run_way(const Options *options, const Case *c, Logins *logins, Way way, bool ask_command,
 		bool *doubtful)
@@ -268,7 +282,9 @@ run_way(const Options *options, const Case *c, Logins *logins, Way way, bool ask
 	for (int i = 0; i < c->n_secrets; i++)
 		pgcs_set_password(sel, c->secrets[i].path, c->secrets[i].password);
 
-	if (way == BY_CA)
+	if (way == COMPLETED)
+		complete_chains(sel, c);
+	if (way == BY_CA || way == COMPLETED)
 		request = pgcs_request_from_ca_file(sel, c->ca_file);
 	else
 		request = pgcs_request_probe(sel, parameters.keywords, parameters.values);
@@ -290,7 +306,7 @@ run_way(const Options *options, const Case *c, Logins *logins, Way way, bool ask
 	else if (way == CONFIRMED && pgcs_choice_status(choice) == PGCS_NONE &&
 			 pgcs_confirm(sel, whole, parameters.keywords, parameters.values) != PGCS_OK)
 		outcome = fail(sel, "the choice from the whole cannot be confirmed");
-	else if (ask_command && !is_said_by_command(options, c, way, choice))
+	else if (ask_command && way != COMPLETED && !is_said_by_command(options, c, way, choice))
 		outcome = fail(sel, "the command says something else");
 	else
 		outcome = judge(options, c, logins, whole_bundle, whole,
@@ -344,7 +360,7 @@ run_case(const Options *options, uint64_t number)
 	static Logins logins;
 	Case		c;
 	char	   *dir;
-	char		line[128] = "";
+	char		line[192] = "";
 	bool		keep = options->keep;
 	bool		ask_command = options->pgcertsel != NULL && number % options->every == 0;
 
