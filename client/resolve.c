@@ -262,12 +262,15 @@ const char *
 pgcs_target_without_tls(const PgcsTarget *target, const PQconninfoOption *options)
 {
 	const char *sslmode = pgcs_option(options, "sslmode");
+	const char *gssencmode = pgcs_option(options, "gssencmode");
 
 	if (target->hostaddr[0] == '\0' &&
 		(target->host[0] == '/' || target->host[0] == '@'))
 		return "a Unix socket carries no TLS";
 	if (sslmode != NULL && strcmp(sslmode, "disable") == 0)
 		return "sslmode=disable asks for none";
+	if (gssencmode != NULL && strcmp(gssencmode, "require") == 0)
+		return "gssencmode=require asks for GSS encryption instead";
 	return NULL;
 }
 

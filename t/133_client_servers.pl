@@ -169,8 +169,21 @@ foreach my $case ([ 'verify-ca', "sslrootcert=$ca2->{cert}", qr/certificate veri
 		unlike($got->{log}, qr/certificate verify failed|alice|bob|ca2/, 'and the server has seen no certificate');
 	}
 }
+# A misspelt mode is no weaker one.
+foreach my $case ([ "$to sslmode=verify_full" ], [ $to =~ s/sslmode=require//r, PGSSLMODE => 'verifyfull' ])
+{
+	my ($info, %mode) = @$case;
+
+	$got = $srv->client([ $pgcertsel, 'check', '--confirm', $info, '--bundle', $bundle ], env => \%mode);
+	is($got->{status}, 3, 'a misspelt sslmode: status 3');
+	like($got->{stderr}, qr/could not ask localhost:$port: .*sslmode value.*"verify/, 'in the words of libpq');
+	is_quiet($got->{log}, 'a misspelt sslmode');
+}
 $srv->conf("ssl_ca_file = '$ca1->{cert}'\n");
 $srv->reload;
+$got = pgcertsel('select', "$to gssencmode=require", '--bundle', $bundle);
+is($got->{status}, 5, 'gssencmode=require: status 5');
+like($got->{stderr}, qr/no TLS, .*: gssencmode=require asks for GSS encryption instead/, 'with the reason');
 
 SKIP:
 {
