@@ -39,6 +39,17 @@ extern void pgcs_case_chain_error(PgcsCase *c, const PgcsVerification *v,
 								  pgcs_severity severity, const char *code,
 								  const char *introduction);
 
+/* judge_lead.c */
+
+/* Is it valid at the time of judging? */
+extern bool pgcs_case_is_in_time(const PgcsCase *c, X509 *cert);
+
+/*
+ * Says what one more certificate, or several, would mend: at the end of the
+ * chain, or in the place of what the file has.
+ */
+extern void pgcs_case_look_for_intermediate(PgcsCase *c);
+
 /* judge_chain.c */
 
 /*

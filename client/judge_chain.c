@@ -18,6 +18,27 @@
 /* The security level that Debian and OpenSSL 3.2 ask of a peer's chain. */
 #define USUAL_SECURITY_LEVEL 2
 
+/*
+ * Where a chain ends below its root, OpenSSL does not look at the dates of its
+ * last certificate either, unless it is the leaf.
+ */
+static void
+check_end(const PgcsCase *c, PgcsVerification *v)
+{
+	int			depth = sk_X509_num(v->chain) - 1;
+	X509	   *last = depth > 0 ? sk_X509_value(v->chain, depth) : NULL;
+	int64_t		from;
+
+	if (v->error != X509_V_OK || last == NULL ||
+		(X509_get_extension_flags(last) & EXFLAG_SS) != 0 || pgcs_case_is_in_time(c, last))
+		return;
+	v->error = pgcert_time_seconds(X509_get0_notBefore(last), &from) && from > c->judging->now
+		? X509_V_ERR_CERT_NOT_YET_VALID : X509_V_ERR_CERT_HAS_EXPIRED;
+	v->depth = depth;
+	X509_up_ref(last);
+	v->cert = last;
+}
+
 static bool
 verify(PgcsCase *c, PgcsVerify request, PgcsVerification *v)
 {
@@ -25,7 +46,11 @@ verify(PgcsCase *c, PgcsVerify request, PgcsVerification *v)
 	request.sent = c->sent;
 	request.now = c->judging->now;
 	if (pgcs_verify(&request, v))
+	{
+		if (request.tolerate_missing)
+			check_end(c, v);
 		return true;
+	}
 	c->failed = true;
 	pgcs_verification_free(v);
 	return false;
@@ -125,109 +150,6 @@ check_strength(PgcsCase *c, PgcsVerify request)
 
 /* ---------- names ---------- */
 
-/* No chain that makes sense is longer. */
-#define MAX_STEPS 10
-
-/* Signatures are expensive, and a hostile bundle could ask for many. */
-#define MAX_VERIFICATIONS 100
-
-/* Issuers that are held locally, one above the other. */
-typedef struct Lead
-{
-	const PgcsLocalCa *steps[MAX_STEPS];
-	int			n;
-	int			verifications;
-} Lead;
-
-static bool
-is_valid_now(const PgcsCase *c, X509 *cert)
-{
-	int64_t		from;
-	int64_t		to;
-
-	return pgcert_time_seconds(X509_get0_notBefore(cert), &from) &&
-		pgcert_time_seconds(X509_get0_notAfter(cert), &to) &&
-		from <= c->judging->now && c->judging->now <= to;
-}
-
-static bool
-is_next_step(const PgcsCase *c, Lead *lead, X509 *issuer, X509 *cert)
-{
-	bool		did;
-
-	for (int i = 0; i < lead->n; i++)
-		if (lead->steps[i]->cert == issuer)
-			return false;
-	did = !pgcs_is_self_issued(issuer) && is_valid_now(c, issuer) &&
-		X509_check_issued(issuer, cert) == X509_V_OK &&
-		lead->verifications++ < MAX_VERIFICATIONS &&
-		X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
-	ERR_clear_error();
-	return did;
-}
-
-/* A CA may have been signed by several; one of them leads to the server's. */
-static bool
-find_lead(const PgcsCase *c, Lead *lead, X509 *cert)
-{
-	const X509_NAME *name = X509_get_issuer_name(cert);
-	unsigned long hash = pgcs_name_hash(name);
-	size_t		position = 0;
-	const PgcsLocalCa *ca;
-
-	while (lead->n < MAX_STEPS &&
-		   (ca = pgcs_bundle_next_ca(c->judging->bundle, name, hash, &position)) != NULL)
-	{
-		if (!is_next_step(c, lead, ca->cert, cert))
-			continue;
-		lead->steps[lead->n++] = ca;
-		if (pgcs_host_names(c->host, X509_get_issuer_name(ca->cert)) ||
-			find_lead(c, lead, ca->cert))
-			return true;
-		lead->n--;
-	}
-	return false;
-}
-
-/*
- * What one more certificate, or several, would mend: at the end of the chain,
- * or in the place of what the file has.
- */
-static void
-look_for_intermediate(PgcsCase *c)
-{
-	Lead		lead = {.n = 0};
-	PgcertBuf	buf = PGCERT_BUF_INIT;
-	int			end = sk_X509_num(c->reached) - 1;
-	int			at = end;
-	char	   *text;
-
-	while (at >= 0 && !find_lead(c, &lead, sk_X509_value(c->reached, at)))
-		at--;
-	if (at < 0)
-		return;
-	for (int i = 0; i < lead.n; i++)
-	{
-		text = pgcs_case_subject(c, lead.steps[i]->cert);
-		pgcert_buf_printf(&buf, "%s\"%s\", which is in ", i > 0 ? ", and " : "",
-						  text != NULL ? text : "");
-		pgcert_buf_escaped(&buf, lead.steps[i]->path, strlen(lead.steps[i]->path));
-		free(text);
-	}
-	text = pgcert_buf_take(&buf);
-	if (text == NULL)
-		c->failed = true;
-	else
-	{
-		pgcs_reasons_add(REASONS(c), PGCS_NOTE, "missing-intermediate", NULL,
-						 "%sneeds intermediate %s", c->prefix, text);
-		pgcs_reasons_hint(REASONS(c), at == end
-						  ? "append it to the certificate's file, or use --complete-chain"
-						  : "put it behind the certificate that it issued, or use --complete-chain");
-	}
-	free(text);
-}
-
 static void
 add_not_announced(PgcsCase *c)
 {
@@ -248,7 +170,7 @@ add_not_announced(PgcsCase *c)
 						 "%sissuer \"%s\" is not among the %zu CAs that the server names",
 						 c->prefix, issuer, c->host->n_names);
 	free(issuer);
-	look_for_intermediate(c);
+	pgcs_case_look_for_intermediate(c);
 }
 
 /* The certificates whose issuer is named, as stand-ins for their issuers. */

@@ -227,6 +227,16 @@ $srv->conf("ssl_ca_file = '$root->{cert}'\n");
 $srv->reload;
 $got = pgcertsel('select', $conninfo, '--bundle', $either, '--complete-chain', $chains);
 is($got->{stdout}, "sslcert='$either/leaf.crt' sslkey='$either/leaf.key'", 'which is used as it is where it fits');
+my $late = $pki->dir . '/late';
+mkdir $late or die $!;
+copy($of_cross->{cert}, "$late/leaf.crt") or die $!;
+copy($of_cross->{key}, "$late/leaf.key") or die $!;
+chmod 0600, "$late/leaf.key" or die $!;
+copy($cross{expired}{cert}, "$late/int.pem") or die $!;
+my $list = pgcertsel('list', '--bundle', $late)->{stdout};
+like($list, qr/^incomplete .*\n(?:.*\n)*.* completed with "CN=cross" from \S+int\.pem\n +fatal: .*"CN=cross" of the chain expired on 2021-01-01\n +do: have it renewed/m,
+	'list: what would complete it has expired');
+unlike($list, qr/append/, 'so nobody is told to append it');
 unlike(pgcertsel('list', '--bundle', $either)->{stdout}, qr/incomplete|--complete-chain/, 'and is not called incomplete');
 
 $srv->stop;

@@ -83,28 +83,46 @@ compare_paths(const void *a, const void *b)
 		: strcmp(pgcs_identity_key_path(x), pgcs_identity_key_path(y));
 }
 
-/* Of the chain that could be completed, the words that say with what. */
+/* The words of a chain that is completed; NULL: it is another. */
 static const pgcs_reason *
-completion_of(const pgcs_choice *choice, const char *cert_path)
+completion_words(const pgcs_candidate *candidate, const char *cert_path)
 {
-	for (size_t i = 0; i < pgcs_choice_n_candidates(choice); i++)
+	for (size_t i = 0; i < pgcs_candidate_n_reasons(candidate); i++)
 	{
-		const pgcs_candidate *candidate = pgcs_choice_candidate(choice, i);
+		const pgcs_reason *reason = pgcs_candidate_reason(candidate, i);
 
-		for (size_t j = 0; j < pgcs_candidate_n_reasons(candidate); j++)
-		{
-			const pgcs_reason *reason = pgcs_candidate_reason(candidate, j);
-
-			if (strcmp(pgcs_reason_code(reason), "chain-completed") == 0 &&
-				strcmp(pgcs_reason_file(reason), cert_path) == 0)
-				return reason;
-		}
+		if (strcmp(pgcs_reason_code(reason), "chain-completed") == 0 &&
+			strcmp(pgcs_reason_file(reason), cert_path) == 0)
+			return reason;
 	}
 	return NULL;
 }
 
+/* The chain that could be completed, rather one that could be used then. */
+static const pgcs_candidate *
+completion_of(const pgcs_choice *choice, const char *cert_path)
+{
+	const pgcs_candidate *found = NULL;
+
+	for (size_t i = 0; i < pgcs_choice_n_candidates(choice); i++)
+	{
+		const pgcs_candidate *candidate = pgcs_choice_candidate(choice, i);
+
+		if (completion_words(candidate, cert_path) != NULL &&
+			(found == NULL || state_of(found) == UNUSABLE))
+			found = candidate;
+	}
+	return found;
+}
+
+static bool
+is_not_fatal(const pgcs_reason *reason)
+{
+	return pgcs_reason_severity(reason) != PGCS_FATAL;
+}
+
 static void
-print_identity(const pgcs_candidate *candidate, const pgcs_reason *completion)
+print_identity(const pgcs_candidate *candidate, const pgcs_candidate *completion)
 {
 	static const char *const words[] = {
 		"good", "expiring", "incomplete", "doubtful", "unusable"
@@ -139,9 +157,12 @@ print_identity(const pgcs_candidate *candidate, const pgcs_reason *completion)
 	{
 		printf(INDENT);
 		print_coloured(COLOUR_DIM, "note:  ");
-		printf("a server that knows the root alone refuses it, but %s\n"
-			   INDENT "       do: append that to the certificate's file, or use --complete-chain\n",
-			   pgcs_reason_text(completion));
+		printf("a server that knows the root alone refuses it, but %s\n",
+			   pgcs_reason_text(completion_words(completion, pgcs_identity_cert_path(identity))));
+		if (state_of(completion) == UNUSABLE)
+			print_reasons(completion, INDENT, is_not_fatal);
+		else
+			printf(INDENT "       do: append that to the certificate's file, or use --complete-chain\n");
 	}
 }
 

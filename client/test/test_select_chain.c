@@ -90,6 +90,8 @@ test_chains(void)
 	HOLD("x", &of_expired, &expired_int);
 	BY_NAME(USUAL, &root1);
 	is_text(reasons(), "expired", "an intermediate that has expired");
+	run(USUAL, false, 0, NULL);
+	is_text(reasons(), "expired", "also for a server that names no CA");
 	finish();
 	begin();
 	HOLD("x", &of_sub, &sub, &no_path);
