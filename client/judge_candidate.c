@@ -120,7 +120,7 @@ check_policy(PgcsCase *c, const PgcertPolicy *policy, const PgcertFacts *facts)
 		c->failed = true;
 	else if (verdict->truth == PGCERT_FALSE && policy->mode == PGCERT_MODE_LOG)
 		pgcs_reasons_add(REASONS(c), PGCS_DOUBT, "policy", NULL,
-						 "%sthe role's policy lets it in, as mode=log, but records that it would not: %s",
+						 "%sthe role's policy only records that it would refuse it: %s",
 						 c->prefix, words);
 	else if (verdict->truth == PGCERT_FALSE)
 		pgcs_reasons_add(REASONS(c), PGCS_FATAL, "policy", NULL,

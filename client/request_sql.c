@@ -358,27 +358,39 @@ add_certificates(pgcs_selector *sel, PgcsHost *host, const PGresult *result)
 	return PGCS_OK;
 }
 
+/* The bytes of a text are the same in binary. */
+static bool
+has_text(const PGresult *result, int row, int column, const char *text)
+{
+	return strcmp(PQgetvalue(result, row, column), text) == 0;
+}
+
+/* What is not enforced refuses nobody. */
 static int
 add_policies(pgcs_selector *sel, pgcs_request *request, const PGresult *result)
 {
 	int			column = PQfnumber(result, "policy");
+	int			mode_column = PQfnumber(result, "mode");
 
-	if (column < 0)
-		return pgcs_fail(sel, PGCS_INVALID, "pg_cert_policy_for() has no usable column policy");
+	if (column < 0 || mode_column < 0)
+		return pgcs_fail(sel, PGCS_INVALID, "pg_cert_policy_for() has no usable columns policy and mode");
 	for (int row = 0; row < PQntuples(result); row++)
 	{
 		PgcertError error = {0};
 		PgcertPolicy *policy;
 		PgcertPolicy **policies;
+		bool		only_logs = has_text(result, row, mode_column, "log");
 
-		if (PQgetisnull(result, row, column))
+		if (PQgetisnull(result, row, column) || has_text(result, row, mode_column, "off"))
 			continue;
 		policy = pgcert_policy_parse(PQgetvalue(result, row, column), &error);
 
 		if (policy == NULL && pgcert_error_is_no_memory(&error))
 			return pgcs_fail_memory(sel);
 
-		/* the server rejects whom a policy covers that cannot be read */
+		/* if it enforces it, the server rejects whom it covers */
+		if (policy == NULL && only_logs)
+			continue;
 		if (policy == NULL)
 			return pgcs_fail(sel, PGCS_INVALID,
 							 "the server has a policy for the role that is not valid: %s",
@@ -390,6 +402,8 @@ add_policies(pgcs_selector *sel, pgcs_request *request, const PGresult *result)
 			pgcert_policy_free(policy);
 			return pgcs_fail_memory(sel);
 		}
+		if (only_logs)
+			policy->mode = PGCERT_MODE_LOG;
 		request->policies = policies;
 		policies[request->n_policies++] = policy;
 	}
@@ -470,7 +484,7 @@ ask(pgcs_selector *sel, PGconn *conn, int64_t deadline, pgcs_request *request,
 	if (has_policies && role != NULL && role[0] != '\0')
 	{
 		snprintf(sql, sizeof(sql),
-				 "SELECT policy FROM %s.pg_cert_policy_for($1::name, $2::name)", schema);
+				 "SELECT policy, mode FROM %s.pg_cert_policy_for($1::name, $2::name)", schema);
 		result = query_in_time(sel, conn, deadline, sql, 2, parameters);
 		if (result == NULL)
 			return sel->error_code;

@@ -157,8 +157,10 @@ foreach my $case (
 		1, qr/row 1 of pg_trusted_cas holds no certificate/ ],
 	[ 'has no column of them', [ welcome(), rows([qw(schema cas policies)], [ 'public', "\1", "\0" ]), $named, rows(['x'], ['y']) ],
 		1, qr/pg_trusted_cas has no usable column certificate/ ],
-	[ 'has a policy that is none', [ welcome(), rows([qw(schema cas policies)], [ 'public', "\0", "\1" ]), $named, rows(['policy'], ["cn=\e"]) ],
-		1, qr/has a policy for the role that is not valid: .*0x1b/ ])
+	[ 'has a policy that is none', [ welcome(), rows([qw(schema cas policies)], [ 'public', "\0", "\1" ]), $named, rows([qw(policy mode)], [ "cn=\e", 'enforce' ]) ],
+		1, qr/has a policy for the role that is not valid: .*0x1b/ ],
+	[ 'does not say what a policy comes to', [ welcome(), rows([qw(schema cas policies)], [ 'public', "\0", "\1" ]), $named, rows(['policy'], ['any']) ],
+		1, qr/pg_cert_policy_for\(\) has no usable columns policy and mode/ ])
 {
 	my ($what, $answers, $status, $words) = @$case;
 	my $answer = $what eq 'sends parameters without end'
