@@ -145,6 +145,7 @@ pgcs_identity_copy(const pgcs_identity *identity, const char *cert_path)
 	copy->key_encrypted = identity->key_encrypted;
 	copy->key_verified = identity->key_verified;
 	copy->key_by_engine = identity->key_by_engine;
+	copy->unpaired = identity->unpaired;
 	copy->key_stamp = identity->key_stamp;
 	copy->pkcs12_stamp = identity->pkcs12_stamp;
 	if (identity->password != NULL)

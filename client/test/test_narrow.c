@@ -25,6 +25,8 @@ static Cert alice;
 static Cert bob;
 static Cert carol;
 static Cert stranger;			/* of other_ca */
+static Cert intermediate;
+static Cert below;				/* of the intermediate */
 
 static char folder[64];			/* the present one, below test_dir() */
 
@@ -119,13 +121,17 @@ typedef struct Setting
 	bool		password;		/* is known */
 	bool		strict;
 	bool		by_name;
+	bool		completes;		/* with a chain directory */
 } Setting;
 
 /* "alice.crt alice.key rival bob.crt", "none", ... */
 static void
 describe(const pgcs_choice *choice, char *text, size_t size)
 {
-	static const char *const words[] = {"found", "none", "ambiguous", "no TLS", "not wanted"};
+	static const char *const words[] = {
+		[PGCS_NONE] = "none", [PGCS_AMBIGUOUS] = "ambiguous",
+		[PGCS_NO_TLS] = "no TLS", [PGCS_NOT_WANTED] = "not wanted",
+	};
 	const pgcs_candidate *rival = pgcs_choice_rival(choice);
 
 	if (pgcs_choice_cert_path(choice) == NULL)
@@ -145,6 +151,7 @@ choose(const Setting *setting, bool whole, char *text, size_t size)
 	static const char *const names[] = {"CN=ca"};
 	pgcs_selector *sel = pgcs_selector_new();
 	char	   *path = test_path(folder);
+	char	   *chains = test_path("chains");
 	pgcs_request *request;
 	pgcs_bundle *bundle;
 	pgcs_choice *choice;
@@ -162,6 +169,8 @@ choose(const Setting *setting, bool whole, char *text, size_t size)
 	pgcs_set_strict(sel, setting->strict);
 	if (setting->password)
 		pgcs_set_password(sel, NULL, PASSWORD);
+	if (setting->completes && pgcs_set_chain_directory(sel, chains) != PGCS_OK)
+		die("%s", pgcs_error(sel));
 	bundle = whole ? pgcs_bundle_load(sel) : pgcs_bundle_load_for(sel, request, NOW);
 	if (bundle == NULL)
 		die("%s: %s", folder, pgcs_error(sel));
@@ -175,6 +184,7 @@ choose(const Setting *setting, bool whole, char *text, size_t size)
 	pgcs_request_free(request);
 	pgcs_selector_free(sel);
 	free(path);
+	free(chains);
 }
 
 /* For each role and setting; want is what comes out for alice by the CA. */
@@ -186,9 +196,9 @@ end(const char *what, const char *want)
 	char		all[256];
 	bool		same = true;
 
-	for (int i = 0; i < 24; i++)
+	for (int i = 0; i < 48; i++)
 	{
-		Setting		setting = {users[i / 8], (i & 1) == 0, (i & 2) != 0, (i & 4) != 0};
+		Setting		setting = {users[i / 16], (i & 1) == 0, (i & 2) != 0, (i & 4) != 0, (i & 8) != 0};
 
 		choose(&setting, true, all, sizeof(all));
 		choose(&setting, false, got, sizeof(got));
@@ -196,9 +206,9 @@ end(const char *what, const char *want)
 			is_text(got, want, "%s", what);
 		if (strcmp(got, all) == 0)
 			continue;
-		printf("#   %s, password %d, strict %d, by name %d: in part \"%s\", the whole \"%s\"\n",
+		printf("#   %s, password %d, strict %d, by name %d, completed %d: in part \"%s\", the whole \"%s\"\n",
 			   setting.user != NULL ? setting.user : "any role", setting.password, setting.strict,
-			   setting.by_name, got, all);
+			   setting.by_name, setting.completes, got, all);
 		same = false;
 	}
 	ok(same, "as if all had been read");
@@ -218,7 +228,7 @@ test_lines(void)
 			char		got[256];
 			char		what[320];
 			char		all[256];
-			const Setting setting = {"alice", false, false, false};
+			const Setting setting = {.user = "alice"};
 
 			begin();
 			put_lines("a.crt", &alice, lengths[i], ends[j]);
@@ -324,6 +334,32 @@ test_keys(void)
 	end("each in the other's file", "a.pem b.pem");
 }
 
+static void
+test_completed(void)
+{
+	const Setting completes = {.user = "alice", .password = true, .completes = true};
+	char		got[256];
+
+	begin();
+	put_cert("a.crt", &below);
+	put_cert("i.crt", &intermediate);
+	put_key("1.pem", &bob, PASSWORD);
+	put_key("2.pem", &below, PASSWORD);
+	end("an intermediate in another file", "none");
+	choose(&completes, false, got, sizeof(got));
+	ok(strncmp(got, "a-", 2) == 0 && strstr(got, ".crt 2.pem") != NULL,
+	   "completed, and its key is found: %s", got);
+
+	begin();
+	put_cert("a.crt", &below);
+	put_cert("i.crt", &intermediate);
+	put_key("1.pem", &bob, PASSWORD);
+	put_both("b.pem", &bob);
+	end("and its key is nowhere", "b.pem b.pem");
+	choose(&completes, false, got, sizeof(got));
+	is_text(got, "b.pem b.pem", "completed or not");
+}
+
 int
 main(void)
 {
@@ -333,13 +369,18 @@ main(void)
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
 	carol = make_cert((Wish) {.cn = "carol", .issuer = &ca, .key = "rsa:2048"});
 	stranger = make_cert((Wish) {.cn = "alice", .issuer = &other_ca});
+	intermediate = make_cert((Wish) {.cn = "intermediate", .ca = true, .issuer = &ca});
+	below = make_cert((Wish) {.cn = "alice", .issuer = &intermediate});
 	test_lines();
 	test_keys();
+	test_completed();
 	free_cert(&ca);
 	free_cert(&other_ca);
 	free_cert(&alice);
 	free_cert(&bob);
 	free_cert(&carol);
 	free_cert(&stranger);
+	free_cert(&intermediate);
+	free_cert(&below);
 	return done_testing();
 }
