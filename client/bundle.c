@@ -76,7 +76,8 @@ pgcs_bundle_keep_ca(pgcs_bundle *bundle, X509 *cert, const char *path)
 		return false;
 	}
 	X509_up_ref(cert);
-	cas[bundle->n_cas++] = (PgcsLocalCa) {cert, copy};
+	cas[bundle->n_cas] = (PgcsLocalCa) {cert, copy, bundle->n_cas};
+	bundle->n_cas++;
 	return true;
 }
 
@@ -90,6 +91,17 @@ pgcs_bundle_keep_cas(pgcs_bundle *bundle, const PgcsFile *file)
 								 file->path))
 			return false;
 	return true;
+}
+
+/* Not as they were met: that depends on what is read first for a request. */
+static int
+compare_ca_paths(const void *a, const void *b)
+{
+	const PgcsLocalCa *x = a;
+	const PgcsLocalCa *y = b;
+	int			order = strcmp(x->path, y->path);
+
+	return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
 }
 
 static int
@@ -110,6 +122,8 @@ pgcs_bundle_sort_cas(pgcs_bundle *bundle)
 	size_t		n = bundle->n_cas;
 	bool		ok = sorted != NULL && again != NULL;
 
+	if (n > 1)
+		qsort(bundle->cas, n, sizeof(*bundle->cas), compare_ca_paths);
 	for (size_t i = 0; ok && i < n; i++)
 		sorted[i] = &bundle->cas[i];
 	if (ok && n > 1)

@@ -61,6 +61,7 @@ typedef struct PgcsLocalCa
 {
 	X509	   *cert;
 	char	   *path;
+	size_t		number;			/* in the order of meeting */
 } PgcsLocalCa;
 
 struct pgcs_bundle
@@ -69,7 +70,7 @@ struct pgcs_bundle
 	pgcs_identity **identities;
 	size_t		n_identities;
 	PgcsNameIndex by_issuer;	/* identities, by every issuer of a chain */
-	PgcsLocalCa *cas;			/* each once, in the order of meeting */
+	PgcsLocalCa *cas;			/* each once, in the order of their paths */
 	size_t		n_cas;
 	PgcsNameIndex cas_by_subject;
 	PgcsReasons problems;

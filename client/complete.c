@@ -36,7 +36,6 @@ typedef struct Search
 	STACK_OF(X509) *way;		/* issuers so far; borrowed */
 	pgcs_identity *made[MAX_CHAINS];
 	char	   *words[MAX_CHAINS];	/* what was added */
-	unsigned long tops[MAX_CHAINS]; /* hashes of the names they end at */
 	size_t		n_made;
 	int			n_ways;
 	int			verifications;
@@ -122,17 +121,39 @@ say_added(PgcertBuf *words, const pgcs_bundle *bundle, X509 *cert)
 	return !words->failed;
 }
 
+/*
+ * Which way it is: by whose keys, one above the other, whatever else is held,
+ * and in whatever certificates of theirs.
+ */
+static char *
+which_way(const Search *search)
+{
+	PgcertBuf	buf = PGCERT_BUF_INIT;
+
+	for (int i = 0; i < sk_X509_num(search->way); i++)
+	{
+		X509	   *cert = sk_X509_value(search->way, i);
+		const ASN1_OCTET_STRING *key = X509_get0_authority_key_id(cert);
+
+		if (i > 0 && lead_to_same(cert, sk_X509_value(search->way, i - 1)))
+			continue;
+		pgcert_buf_printf(&buf, "%lx ", pgcs_name_hash(X509_get_issuer_name(cert)));
+		if (key != NULL)
+			pgcert_buf_hex(&buf, ASN1_STRING_get0_data(key), (size_t) ASN1_STRING_length(key));
+		pgcert_buf_text(&buf, "\n");
+	}
+	return pgcert_buf_take(&buf);
+}
+
 /* The end of one way: an identity of it, unless the file is that already. */
 static bool
 end_way(Search *search, const char *directory, bool held)
 {
 	const pgcs_identity *identity = search->identity;
 	int			n = sk_X509_num(search->way);
-	X509	   *top = n > 0 ? sk_X509_value(search->way, n - 1) : identity->leaf;
-	unsigned long hash = pgcs_name_hash(X509_get_issuer_name(top));
-	size_t		number = hash;
 	PgcertBuf	words = PGCERT_BUF_INIT;
 	pgcs_identity *copy = NULL;
+	char	   *which = NULL;
 	char	   *path = NULL;
 	char	   *text;
 	bool		ok = true;
@@ -153,10 +174,9 @@ end_way(Search *search, const char *directory, bool held)
 		return ok && (text != NULL || !adds);
 	}
 
-	/* named after where it ends, so that it does not matter what else is held */
-	for (size_t i = 0; i < search->n_made; i++)
-		number += search->tops[i] == hash;
-	path = pgcs_private_path(directory, identity->cert_path, number, ".crt");
+	which = which_way(search);
+	if (which != NULL)
+		path = pgcs_private_path(directory, identity->cert_path, which, ".crt");
 	copy = path != NULL ? pgcs_identity_copy(identity, path) : NULL;
 	ok = copy != NULL;
 	while (ok && sk_X509_num(copy->extra) > 0)
@@ -172,11 +192,11 @@ end_way(Search *search, const char *directory, bool held)
 		copy->completed = true;
 		search->words[search->n_made] = text;
 		text = NULL;
-		search->tops[search->n_made] = hash;
 		search->made[search->n_made++] = copy;
 	}
 	else
 		pgcs_identity_free(copy);
+	free(which);
 	free(path);
 	free(text);
 	return ok;

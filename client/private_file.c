@@ -28,7 +28,7 @@ name_of(const char *path)
 }
 
 char *
-pgcs_private_path(const char *directory, const char *original, size_t number,
+pgcs_private_path(const char *directory, const char *original, const char *which,
 				  const char *suffix)
 {
 	PgcertBuf	hashed = PGCERT_BUF_INIT;
@@ -40,8 +40,8 @@ pgcs_private_path(const char *directory, const char *original, size_t number,
 	bool		ok;
 
 	pgcert_buf_text(&hashed, original);
-	if (number > 0)
-		pgcert_buf_printf(&hashed, "\n%zu", number);
+	if (which != NULL)
+		pgcert_buf_printf(&hashed, "\n%s", which);
 	text = pgcert_buf_take(&hashed);
 	ok = text != NULL &&
 		EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) == 1;

@@ -11,11 +11,11 @@
 
 /*
  * The path of what is made of an original: DIRECTORY/stem-HASH.SUFFIX, the
- * hash being that of the original's path, and of the number unless it is 0.
- * The caller frees it; NULL: no memory.
+ * hash being that of the original's path, and of what tells several made of
+ * it apart, or NULL.  The caller frees it; NULL: no memory.
  */
 extern char *pgcs_private_path(const char *directory, const char *original,
-							   size_t number, const char *suffix);
+							   const char *which, const char *suffix);
 
 /*
  * Opens the directory that a file is to lie in.  It is made if it is not

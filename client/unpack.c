@@ -135,8 +135,11 @@ add_identity(const pgcs_selector *sel, pgcs_bundle *bundle, const PgcsFile *file
 {
 	PgcsFile	made = {.leaf = leaf, .stamp = file->stamp};
 	pgcs_identity *identity = NULL;
+	char		which[32];
 
-	made.path = pgcs_private_path(sel->unpack_directory, file->path, number, ".pem");
+	snprintf(which, sizeof(which), "%zu", number);
+	made.path = pgcs_private_path(sel->unpack_directory, file->path,
+								  number > 0 ? which : NULL, ".pem");
 	made.extra = chain_of(leaf, contents->certs);
 	if (made.path == NULL || made.extra == NULL ||
 		(identity = pgcs_identity_new(&made, made.path)) == NULL)

@@ -26,9 +26,11 @@ static Cert bob;
 static Cert carol;
 static Cert stranger;			/* of other_ca */
 static Cert intermediate;
+static Cert expired_intermediate;	/* its key, but other key identifiers */
 static Cert below;				/* of the intermediate */
 
 static char folder[64];			/* the present one, below test_dir() */
+static char *root_file;			/* NULL: none */
 
 static void
 begin(void)
@@ -165,6 +167,7 @@ choose(const Setting *setting, bool whole, char *text, size_t size)
 		pgcs_host_add_ca(&request->hosts[0], ca.x509);
 	}
 	pgcs_add_directory(sel, path);
+	pgcs_set_root_file(sel, root_file);
 	pgcs_set_user(sel, setting->user);
 	pgcs_set_strict(sel, setting->strict);
 	if (setting->password)
@@ -358,6 +361,19 @@ test_completed(void)
 	end("and its key is nowhere", "b.pem b.pem");
 	choose(&completes, false, got, sizeof(got));
 	is_text(got, "b.pem b.pem", "completed or not");
+
+	/* the root file is read before the directory or after it */
+	begin();
+	put_cert("a.crt", &below);
+	put_key("a.key", &below, NULL);
+	put_cert("i.crt", &intermediate);
+	root_file = write_cert("roots.pem", &expired_intermediate);
+	end("an expired intermediate in the root file", "none");
+	choose(&completes, false, got, sizeof(got));
+	ok(strncmp(got, "a-", 2) == 0 && strstr(got, ".crt a.key") != NULL,
+	   "completed with the other: %s", got);
+	free(root_file);
+	root_file = NULL;
 }
 
 int
@@ -370,6 +386,8 @@ main(void)
 	carol = make_cert((Wish) {.cn = "carol", .issuer = &ca, .key = "rsa:2048"});
 	stranger = make_cert((Wish) {.cn = "alice", .issuer = &other_ca});
 	intermediate = make_cert((Wish) {.cn = "intermediate", .ca = true, .issuer = &ca});
+	expired_intermediate = make_cert((Wish) {.cn = "intermediate", .ca = true, .issuer = &ca,
+		.key_of = &intermediate, .no_key_ids = true, .not_after = NOW - 1});
 	below = make_cert((Wish) {.cn = "alice", .issuer = &intermediate});
 	test_lines();
 	test_keys();
@@ -381,6 +399,7 @@ main(void)
 	free_cert(&carol);
 	free_cert(&stranger);
 	free_cert(&intermediate);
+	free_cert(&expired_intermediate);
 	free_cert(&below);
 	return done_testing();
 }

@@ -106,9 +106,9 @@ test_read(void)
 static void
 test_names(void)
 {
-	char	   *first = pgcs_private_path("/d", "/x/alice.p12", 0, ".pem");
-	char	   *second = pgcs_private_path("/d", "/x/alice.p12", 1, ".pem");
-	char	   *elsewhere = pgcs_private_path("/d", "/y/alice.p12", 0, ".pem");
+	char	   *first = pgcs_private_path("/d", "/x/alice.p12", NULL, ".pem");
+	char	   *second = pgcs_private_path("/d", "/x/alice.p12", "1", ".pem");
+	char	   *elsewhere = pgcs_private_path("/d", "/y/alice.p12", NULL, ".pem");
 
 	ok(strncmp(first, "/d/alice-", 9) == 0 && strlen(first) == strlen("/d/alice-.pem") + 16,
 	   "a name tells what it was made of");
