@@ -22,7 +22,8 @@ my @leaves = map { $pki->leaf("of-twin$_", issuer => $twins[ $_ - 1 ], subject =
 my $rsa = $pki->leaf('with-rsa', issuer => $twins[0], subject => '/CN=alice',
 	eku => 'clientAuth', key => 'rsa:2048');
 my $srv = CertPolicy::Server->new('main', pki => $pki, ca_file => $twins[0]{cert},
-	server_cert => $pki->server($twins[0]), conf => "pg_cert_policy.exempt_roles = 'postgres'\n");
+	server_cert => $pki->server($twins[0]), conf => "pg_cert_policy.exempt_roles = 'postgres'\n",
+	init => { allows_streaming => 1 }, hba => [ 'local all all trust', 'hostssl all,replication all 127.0.0.1/32 trust' ]);
 my $to = 'host=localhost hostaddr=127.0.0.1 port=' . $srv->port . ' dbname=postgres sslmode=require';
 my $admin = $srv->node->connstr('postgres') . ' user=postgres';
 my $two = folder($pki->dir . '/two', @leaves);
@@ -110,6 +111,25 @@ foreach my $on ('alice', '"group of all"')
 		qr/certificate policy rejects login/, 'as the server rejects them');
 	$srv->sql("security label for pg_cert_policy on role $on is null");
 }
+
+# Physical replication has no database, whose policies count for all others.
+$srv->sql(<<'SQL');
+alter role alice replication;
+security label for pg_cert_policy on database postgres is 'cn=bob';
+SQL
+foreach my $case ([ 'replication=true', 1 ], [ 'replication=YES', 1 ], [ 'replication=on', 1 ],
+	[ 'replication=database', 0 ], [ 'replication=off', 0 ], [ '', 0 ])
+{
+	my ($replication, $in) = @$case;
+	my $fragment = "sslcert='$two/of-twin1.crt' sslkey='$two/of-twin1.key'";
+
+	$got = $srv->client([ $pgcertsel, 'select', "$to user=alice $replication", '--bundle', $two, '--names-from', $admin ]);
+	is($got->{stdout}, $in ? $fragment : $nothing, "a policy of the database, \"$replication\"") or diag $got->{stderr};
+	$got = $srv->client([ 'psql', '-XAtqc', $replication =~ /=(?!off)/ ? 'IDENTIFY_SYSTEM' : 'select 1',
+			'-d', "$to user=alice $fragment $replication" ]);
+	like($got->{stderr}, $in ? qr/^$/ : qr/certificate policy rejects login/, 'and that is what the server does');
+}
+$srv->sql('security label for pg_cert_policy on database postgres is null');
 
 # What the server does not enforce refuses nobody.
 $srv->sql(q{security label for pg_cert_policy on role alice is 'key_type=EC'});

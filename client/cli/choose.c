@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "cli.h"
@@ -43,6 +44,20 @@ request_from_names_file(Options *options)
 	return request;
 }
 
+/*
+ * The database whose policies count: none, written "", for physical replication,
+ * which is a boolean as the server reads one, but for "database".
+ */
+static const char *
+policy_database(const Options *options)
+{
+	const char *replication = options_value(options->resolved, "replication");
+
+	return replication != NULL && (strchr("tTyY1", replication[0]) != NULL ||
+								   strcasecmp(replication, "on") == 0)
+		? "" : options_value(options->resolved, "dbname");
+}
+
 int
 make_request(Options *options, pgcs_request **request)
 {
@@ -58,7 +73,7 @@ make_request(Options *options, pgcs_request **request)
 	else if (options->names_from != NULL)
 		*request = pgcs_request_from_server(sel, options->names_from,
 											options_value(options->resolved, "user"),
-											options_value(options->resolved, "dbname"));
+											policy_database(options));
 	else
 		*request = pgcs_request_probe(sel, options->keywords, options->values);
 	if (*request != NULL)
