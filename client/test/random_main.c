@@ -208,7 +208,11 @@ judge(const Options *options, const Case *c, Logins *logins, const pgcs_bundle *
 	return outcome;
 }
 
-/* What is read and judged in part must come to what the whole comes to. */
+/*
+ * What is read and judged in part must come to what the whole comes to.  Where
+ * there are copies of a key, which of them is a matter of what was opened; that
+ * it can be used is seen when the choice is loaded.
+ */
 static bool
 is_same(const pgcs_choice *choice, const pgcs_choice *whole)
 {
@@ -218,11 +222,12 @@ is_same(const pgcs_choice *choice, const pgcs_choice *whole)
 	for (int i = 0; i < 2; i++)
 	{
 		const char *cert = pgcs_choice_cert_path(both[i]);
-		const char *key = pgcs_choice_key_path(both[i]);
+		bool		has_key = pgcs_choice_key_path(both[i]) != NULL &&
+			pgcs_choice_key_path(both[i])[0] != '\0';
 		const pgcs_candidate *rival = pgcs_choice_rival(both[i]);
 
 		snprintf(text[i], sizeof(text[i]), "%d %s %s %d %s %s", (int) pgcs_choice_status(both[i]),
-				 cert != NULL ? cert : "-", key != NULL ? key : "-",
+				 cert != NULL ? cert : "-", has_key ? "key" : "-",
 				 pgcs_choice_is_certain(both[i]),
 				 rival != NULL ? pgcs_identity_cert_path(pgcs_candidate_identity(rival)) : "-",
 				 pgcs_choice_text(both[i]));
