@@ -81,6 +81,42 @@ ends_weakly(const PgcsVerification *v, int level, PgcsVerification *end)
 }
 
 /*
+ * The issuer of such a certificate is a root that the server has.  RSA's
+ * signatures are as long as the modulus (RFC 8017, section 8.2.1), so they show
+ * how long its key is.
+ */
+static X509 *
+weakly_issued(const PgcsVerification *v, int level)
+{
+	static const int level_octets[] = {0, 1024 / 8, 2048 / 8, 3072 / 8, 7680 / 8, 15360 / 8};
+	int			depth = sk_X509_num(v->chain) - 1;
+	X509	   *last = depth < 0 ? NULL : sk_X509_value(v->chain, depth);
+	const ASN1_BIT_STRING *signature;
+	int			type;
+
+	if (last == NULL || level < 0 || level >= (int) (sizeof(level_octets) / sizeof(level_octets[0])) ||
+		(X509_get_extension_flags(last) & EXFLAG_SS) != 0 ||
+		!X509_get_signature_info(last, NULL, &type, NULL, NULL) ||
+		(type != NID_rsaEncryption && type != NID_rsassaPss))
+		return NULL;
+	X509_get0_signature(&signature, NULL, last);
+	return ASN1_STRING_length(signature) < level_octets[level] ? last : NULL;
+}
+
+static void
+add_weak_issuer(PgcsCase *c, X509 *cert, pgcs_severity severity, const char *words)
+{
+	char	   *issuer = pgcert_name_text(X509_get_issuer_name(cert));
+
+	if (issuer == NULL)
+		c->failed = true;
+	else
+		pgcs_reasons_add(REASONS(c), severity, "weak", NULL, "%s%s%s, at \"%s\"", c->prefix, words,
+						 X509_verify_cert_error_string(X509_V_ERR_CA_KEY_TOO_SMALL), issuer);
+	free(issuer);
+}
+
+/*
  * At the strictest level that a server is likely to have: whoever passes it
  * passes the others.  If not, at none, so that weakness is told from all else.
  */
@@ -93,7 +129,8 @@ verify_all(PgcsCase *c, PgcsVerify request, PgcsVerification *v, bool *strong)
 	request.auth_level = level > USUAL_SECURITY_LEVEL ? level : USUAL_SECURITY_LEVEL;
 	if (!verify(c, request, v))
 		return false;
-	*strong = v->error == X509_V_OK && !ends_weakly(v, request.auth_level, &end);
+	*strong = v->error == X509_V_OK && !ends_weakly(v, request.auth_level, &end) &&
+		weakly_issued(v, request.auth_level) == NULL;
 	if (*strong)
 		return true;
 	pgcs_verification_free(v);
@@ -107,6 +144,7 @@ check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
 {
 	PgcsVerification v;
 	PgcsVerification end;
+	X509	   *issued;
 	bool		weak;
 
 	request.auth_level = level;
@@ -119,6 +157,11 @@ check_level(PgcsCase *c, PgcsVerify request, int level, pgcs_severity severity,
 	{
 		weak = true;
 		pgcs_case_chain_error(c, &end, severity, "weak", words);
+	}
+	else if ((issued = weakly_issued(&v, level)) != NULL)
+	{
+		weak = true;
+		add_weak_issuer(c, issued, severity, words);
 	}
 	pgcs_verification_free(&v);
 	return !weak && !c->failed;
@@ -253,6 +296,7 @@ ask_local_cas(PgcsCase *c)
 	PgcsTop		top = pgcs_find_top(c->judging->bundle, c->host, c->sent);
 	PgcsVerify	request = {.tolerate_missing = true};
 	PgcsVerification v;
+	bool		strong;
 
 	if (top.kind == PGCS_TOP_INTERMEDIATE)
 	{
@@ -275,10 +319,14 @@ ask_local_cas(PgcsCase *c)
 		request = (PgcsVerify) {.anchors = held_and_announced(c)};
 	if (top.kind != PGCS_TOP_HELD && sk_X509_num(c->sent) == 1)
 		return;					/* a leaf alone was verified already */
-	if (!c->failed && verify(c, request, &v))
+	if (!c->failed && verify_all(c, request, &v, &strong))
 	{
 		if (v.error == X509_V_OK)
+		{
 			c->candidate->complete = top.kind == PGCS_TOP_HELD;
+			if (c->candidate->complete && !strong && !pgcs_reasons_have(REASONS(c), "weak"))
+				check_strength(c, request);
+		}
 		else if (top.twin == NULL && !pgcs_error_is_missing_issuer(v.error))
 			add_disagreement(c, &v);
 		pgcs_verification_free(&v);

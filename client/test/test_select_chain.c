@@ -218,11 +218,14 @@ test_strength(void)
 {
 	Cert		weak = make_cert((Wish) {.cn = "weak", .ca = true, .key = "rsa:1024"});
 	Cert		leaf = make_cert((Wish) {.cn = "leaf", .issuer = &weak});
+	Cert		weak192 = make_cert((Wish) {.cn = "weak192", .ca = true, .key = "ec:prime192v1"});
+	Cert		leaf192 = make_cert((Wish) {.cn = "leaf192", .issuer = &weak192});
 	Cert		other = make_cert((Wish) {.cn = "other", .issuer = &root1});
 	Cert		tiny = make_cert((Wish) {.cn = "tiny", .issuer = &root1, .key = "rsa:512"});
 	Cert		old = make_cert((Wish) {.cn = "old", .issuer = &root1, .sha1 = true});
 	Cert		old_int = make_cert((Wish) {.cn = "old_int", .issuer = &root1, .ca = true, .sha1 = true});
 	Cert		below = make_cert((Wish) {.cn = "below", .issuer = &old_int});
+	char	   *path;
 
 	begin();
 	HOLD("leaf", &leaf);
@@ -235,6 +238,31 @@ test_strength(void)
 	HOLD("other", &other);
 	BY_CERT(((Setup) {.level = 1}), &weak, &root1);
 	is_text(outcome(), "found other certain", "a stronger one goes before");
+	finish();
+
+	/* a root's key can be seen by what it signed, and in a copy of the root */
+	begin();
+	HOLD("leaf", &leaf);
+	BY_NAME(((Setup) {.level = 2}), &weak);
+	is_text(outcome(), "none", "a root of RSA that is too weak, known by its name");
+	is_text(reasons(), "weak name-only", "is why");
+	ok(pgcs_choice_candidate(choice, 0)->presumed, "but that, too, is presumed");
+	BY_NAME(((Setup) {.level = 1}), &weak);
+	is_text(outcome(), "found leaf doubtful", "strong enough here");
+	is_text(reasons(), "weak name-only", "but it is said");
+	run((Setup) {.level = 2}, false, 0, NULL);
+	is_text(outcome(), "none", "and where the server names no CA");
+	finish();
+	begin();
+	HOLD("leaf192", &leaf192);
+	BY_NAME(((Setup) {.level = 2}), &weak192);
+	is_text(outcome(), "found leaf192 doubtful", "a curve does not show in a signature");
+	path = write_cert("weak192.crt", &weak192);
+	pgcs_add_file(sel, path);
+	BY_NAME(((Setup) {.level = 2}), &weak192);
+	is_text(outcome(), "none", "but in the root's own certificate");
+	is_text(reasons(), "weak name-only", "for this reason");
+	free(path);
 	finish();
 
 	begin();
@@ -259,6 +287,8 @@ test_strength(void)
 	finish();
 	free_cert(&weak);
 	free_cert(&leaf);
+	free_cert(&weak192);
+	free_cert(&leaf192);
 	free_cert(&other);
 	free_cert(&tiny);
 	free_cert(&old);
