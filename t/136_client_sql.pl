@@ -148,6 +148,22 @@ foreach my $case ([ 'log', qr/only records/ ], [ 'off', qr/^(?!.*polic)/s ], [ '
 	$got = $srv->client([ $pgcertsel, 'check', "$to user=alice", @only ]);
 	like($got->{stdout}, $words, "enforce=$enforce: what check says");
 }
+
+# one that cannot be read rejects everybody, or nobody
+foreach my $case ([ 'on', 1, qr/has a policy for the role that is not valid/ ], [ 'log', 0, qr/^(?!.*not valid)/s ])
+{
+	my ($enforce, $status, $words) = @$case;
+
+	$srv->sql(q{update pg_shseclabel set label = 'nonsense' where provider = 'pg_cert_policy'});
+	$srv->conf("pg_cert_policy.enforce = $enforce\n");
+	$srv->reload;
+	$got = $srv->client([ $pgcertsel, 'select', "$to user=alice", '--bundle', $kinds, '--names-from', $admin ]);
+	is($got->{status}, $status, "enforce=$enforce, a policy that cannot be read: status $status");
+	like($got->{stderr}, $words, "enforce=$enforce: its words");
+	is($got->{stdout} eq $nothing, $status != 0, "enforce=$enforce: what is sent");
+}
+$srv->conf("pg_cert_policy.enforce = on\n");
+$srv->reload;
 $srv->sql('security label for pg_cert_policy on role alice is null');
 
 # --- who may ask ----------------------------------------------------------------------
