@@ -9,9 +9,28 @@
 
 #include "policy_token.h"
 
-#define BLANKS " \t\n"
-#define WORD_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
-	"0123456789._:/@*%+-"
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n';
+}
+
+static bool
+is_word_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9') ||
+		(c != '\0' && strchr("._:/@*%+-", c) != NULL);
+}
+
+/* Where the blanks from here on end. */
+static size_t
+skip_blanks(const char *text, size_t at)
+{
+	while (is_blank(text[at]))
+		at++;
+	return at;
+}
 
 bool
 pgcert_token_advance(PgcertParser *parser)
@@ -20,7 +39,7 @@ pgcert_token_advance(PgcertParser *parser)
 	PgcertToken *token = &parser->token;
 
 	parser->previous_end = token->end;
-	token->start = token->end + strspn(text + token->end, BLANKS);
+	token->start = skip_blanks(text, token->end);
 	token->end = token->start + 1;
 	switch (text[token->start])
 	{
@@ -59,7 +78,9 @@ pgcert_token_advance(PgcertParser *parser)
 			break;
 		default:
 			token->kind = TOKEN_WORD;
-			token->end = token->start + strspn(text + token->start, WORD_CHARS);
+			token->end = token->start;
+			while (is_word_char(text[token->end]))
+				token->end++;
 			if (token->end > token->start)
 				return true;
 			break;
@@ -84,9 +105,8 @@ pgcert_token_is(const PgcertParser *parser, const char *word)
 bool
 pgcert_token_has_operator(const PgcertParser *parser)
 {
-	const char *s = parser->text + parser->token.end;
+	const char *s = parser->text + skip_blanks(parser->text, parser->token.end);
 
-	s += strspn(s, BLANKS);
 	return s[0] == '=' || (s[0] == '!' && s[1] == '=');
 }
 

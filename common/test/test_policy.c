@@ -40,6 +40,7 @@ static const char *const good[] = {
 	"san=DNS:*.example.com,URI:spiffe://example.com/%role",
 	"san=IP:10.0.0.1,IP:2001:db8::1",
 	"san=email:a@example.com",
+	"san=email:a+b@example.com",
 	"san=\"UPN:alice@EXAMPLE\"",
 	"issuer=\"CN=ca\"",
 	"ca=\"CN=rootCA1,OU=DEV,O=IDO,L=VAN,ST=BC,C=CA\"",
