@@ -300,8 +300,8 @@ load_bundle(pgcs_selector *sel, PgcsNarrow *narrow, bool closed)
 	if (ok && closed)
 		ok = pgcs_narrow_take_closed(narrow, &pool, bundle);
 	pool.trusts_shown = narrow != NULL;
-	pool.keep_unpaired = narrow != NULL && !closed &&
-		pgcs_narrow_has_closed(narrow);
+	if (ok && narrow != NULL && !closed)
+		ok = pgcs_narrow_has_closed(narrow, &pool.keep_unpaired);
 	ok = ok && pgcs_pair_pool(sel, bundle, &pool) && pgcs_bundle_sort_cas(bundle);
 	if (ok && sel->chain_directory != NULL)
 		ok = pgcs_complete_chains(bundle, sel->chain_directory);

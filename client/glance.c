@@ -19,51 +19,34 @@
 #define DASHES "-----"
 
 static bool
-copy_bytes(PgcsBytes *copy, PgcsBytes bytes)
-{
-	unsigned char *data = malloc(bytes.len + 1);
-
-	if (data == NULL)
-		return false;
-	memcpy(data, bytes.data, bytes.len);
-	*copy = (PgcsBytes) {data, bytes.len};
-	return true;
-}
-
-static bool
-look_at_certificate(PgcsGlance *glance, const unsigned char *der, size_t len)
+look_at_certificate(PgcsGlance *glance, PgcsReader *reader, size_t len)
 {
 	PgcsBytes	issuer;
 	bool		may_be_ca;
-	PgcsBytes  *issuers;
 
-	if (!pgcs_der_certificate(der, len, &issuer, &may_be_ca))
+	if (!pgcs_der_certificate(reader->der, len, &issuer, &may_be_ca))
 	{
 		glance->unclear = true;
 		return true;
 	}
 	if (may_be_ca)
 		glance->may_be_ca = true;
-	issuers = realloc(glance->issuers, (glance->n_issuers + 1) * sizeof(*issuers));
-	if (issuers == NULL)
-		return false;
-	glance->issuers = issuers;
-	if (!copy_bytes(&issuers[glance->n_issuers], issuer))
-		return false;
-	glance->n_issuers++;
-	return true;
+	if (glance->issuer != NULL)
+		return true;
+	glance->issuer = pgcs_issuers_find(&reader->issuers, issuer);
+	return glance->issuer != NULL;
 }
 
-static bool
+static void
 look_at_key(PgcsGlance *glance, const unsigned char *der, size_t len)
 {
 	PgcsBytes	public;
 
 	glance->key = PGCS_GLANCE_OPAQUE;
 	if (!pgcs_der_private_key(der, len, &public))
-		return true;
+		return;
 	glance->key = PGCS_GLANCE_PUBLIC;
-	return copy_bytes(&glance->public, public);
+	glance->public = pgcs_bytes_hash(public);
 }
 
 static bool
@@ -137,9 +120,9 @@ look_at_block(PgcsGlance *glance, PgcsReader *reader, PgcsBytes name, PgcsBytes 
 		if (!decode(body, reader->der, &len))
 			glance->unclear = true;
 		else if (is_cert)
-			return look_at_certificate(glance, reader->der, len);
+			return look_at_certificate(glance, reader, len);
 		else
-			return look_at_key(glance, reader->der, len);
+			look_at_key(glance, reader->der, len);
 	}
 	return true;
 }
@@ -202,14 +185,13 @@ look_at(PgcsGlance *glance, PgcsReader *reader, PgcsBytes rest)
  * directory was read; if it has become a FIFO since, O_NONBLOCK ends that.
  */
 bool
-pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory, char *path,
-			const char *name)
+pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory, const char *name)
 {
 	int			fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	ssize_t		n = fd >= 0 ? read(fd, reader->bytes, PGCS_GLANCE_SIZE) : -1;
 	bool		ok = true;
 
-	*glance = (PgcsGlance) {.path = path};
+	*glance = (PgcsGlance) {.name = name};
 	if (fd >= 0)
 		close(fd);
 	if (n < 0 || (size_t) n == PGCS_GLANCE_SIZE)
@@ -223,7 +205,8 @@ bool
 pgcs_reader_init(PgcsReader *reader)
 {
 	*reader = (PgcsReader) {
-		malloc(PGCS_GLANCE_SIZE), malloc(PGCS_GLANCE_SIZE),
+		.bytes = malloc(PGCS_GLANCE_SIZE),
+		.der = malloc(PGCS_GLANCE_SIZE),
 	};
 	return reader->bytes != NULL && reader->der != NULL;
 }
@@ -237,16 +220,6 @@ pgcs_reader_free(PgcsReader *reader)
 		OPENSSL_cleanse(reader->der, PGCS_GLANCE_SIZE);
 	free(reader->bytes);
 	free(reader->der);
-	*reader = (PgcsReader) {NULL, NULL};
-}
-
-void
-pgcs_glance_free(PgcsGlance *glance)
-{
-	for (size_t i = 0; i < glance->n_issuers; i++)
-		free((unsigned char *) glance->issuers[i].data);
-	free(glance->issuers);
-	free((unsigned char *) glance->public.data);
-	free(glance->path);
-	*glance = (PgcsGlance) {0};
+	pgcs_issuers_free(&reader->issuers);
+	*reader = (PgcsReader) {0};
 }

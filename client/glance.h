@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "der.h"
+#include "issuers.h"
 
 /* Larger files are read in full. */
 #define PGCS_GLANCE_SIZE ((size_t) 64 * 1024)
@@ -23,13 +24,13 @@ typedef enum PgcsGlanceKey
 
 typedef struct PgcsGlance
 {
-	char	   *path;
-	bool		unclear;		/* nothing below counts: read it in full */
-	bool		may_be_ca;		/* some certificate may be a CA's */
-	PgcsBytes  *issuers;		/* of its certificates, as DER */
-	size_t		n_issuers;
+	const char *directory;		/* neither is the glance's to free */
+	const char *name;			/* in that directory */
+	uint64_t	public;			/* hash of its public key */
+	PgcsIssuer *issuer;			/* its first certificate's; NULL: it has none */
 	PgcsGlanceKey key;
-	PgcsBytes	public;
+	bool		unclear;		/* nothing above counts: read it in full */
+	bool		may_be_ca;		/* some certificate may be a CA's */
 	bool		taken;			/* for whoever collects them */
 } PgcsGlance;
 
@@ -38,6 +39,7 @@ typedef struct PgcsReader
 {
 	unsigned char *bytes;
 	unsigned char *der;
+	PgcsIssuers issuers;		/* of all certificates that it saw */
 } PgcsReader;
 
 /* To be freed even if memory ran out, and this is false. */
@@ -45,12 +47,10 @@ extern bool pgcs_reader_init(PgcsReader *reader);
 extern void pgcs_reader_free(PgcsReader *reader);
 
 /*
- * Looks at a regular file; the glance takes the path.  directory is that of
- * the file, open, and name the file's in it, which is found faster than a
- * path.  False when memory is out.
+ * Looks at a regular file: its name, and the directory that it is in, open,
+ * where a name is found faster than a path.  False when memory is out.
  */
 extern bool pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory,
-						char *path, const char *name);
-extern void pgcs_glance_free(PgcsGlance *glance);
+						const char *name);
 
 #endif							/* PGCS_GLANCE_H */

@@ -3,12 +3,15 @@
  *		Which files of the directories can matter for a request.
  *
  * What is read here goes the same way as if the whole directory were read, so
- * leaving out too little costs time only.  A certificate is left out if no
- * issuer in its file is a name that the server announces, nor a CA that leads
- * to one and is held locally, so that a chain could be completed.  A key is
- * left out if it is seen to be no such certificate's.
+ * leaving out too little costs time only.  A file's first certificate is the
+ * one that libpq would send, the others are its chain; if any may be a CA's,
+ * the file is read.  Otherwise it is left out unless the first one's issuer is
+ * a name that the server announces, or a CA that leads to one and is held
+ * locally, so that a chain could be completed.  A key is left out if it is
+ * seen to be no such certificate's.
  */
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,51 +22,64 @@
 #include "narrow.h"
 #include "source_scan.h"
 
+/* Room for the glances of one more directory, and for its listing. */
+static bool
+make_room(PgcsNarrow *narrow, size_t n)
+{
+	PgcsGlance *glances = realloc(narrow->glances, (narrow->n + n) * sizeof(*glances));
+	PgcsListing *listings;
+
+	if (glances == NULL)
+		return false;
+	narrow->glances = glances;
+	listings = realloc(narrow->listings, (narrow->n_listings + 1) * sizeof(*listings));
+	if (listings == NULL)
+		return false;
+	narrow->listings = listings;
+	return true;
+}
+
 bool
 pgcs_narrow_add_directory(PgcsNarrow *narrow, const char *directory,
 						  PgcsReasons *problems)
 {
-	PgcsEntry  *entries;
-	size_t		n;
+	PgcsListing listing;
 	int			fd;
 	bool		ok = true;
 
 	if (narrow->reader.bytes == NULL && !pgcs_reader_init(&narrow->reader))
 		return false;
-	if (!pgcs_scan_directory(directory, &entries, &n, problems))
+	if (!pgcs_scan_directory(directory, &listing, problems))
 		return !problems->failed;
-	if (narrow->n + n > narrow->size)
+	if (listing.n == 0 || !make_room(narrow, listing.n))
 	{
-		PgcsGlance *glances = realloc(narrow->glances,
-									  (narrow->n + n) * sizeof(*glances));
-
-		ok = glances != NULL;
-		if (ok)
-		{
-			narrow->glances = glances;
-			narrow->size = narrow->n + n;
-		}
+		ok = listing.n == 0;
+		pgcs_listing_free(&listing);
+		return ok;
 	}
+	narrow->listings[narrow->n_listings++] = listing;
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; ok && i < listing.n; i++)
 	{
-		if (ok && entries[i].regular)
-			ok = pgcs_glance(&narrow->glances[narrow->n++], &narrow->reader, fd,
-							 entries[i].path, entries[i].name);
-		else
-			free(entries[i].path);
+		PgcsGlance *glance = &narrow->glances[narrow->n];
+
+		if (!listing.entries[i].regular)
+			continue;
+		ok = pgcs_glance(glance, &narrow->reader, fd, listing.entries[i].name);
+		glance->directory = directory;
+		narrow->n++;
 	}
 	if (fd >= 0)
 		close(fd);
-	free(entries);
 	return ok;
 }
 
 void
 pgcs_narrow_free(PgcsNarrow *narrow)
 {
-	for (size_t i = 0; i < narrow->n; i++)
-		pgcs_glance_free(&narrow->glances[i]);
+	for (size_t i = 0; i < narrow->n_listings; i++)
+		pgcs_listing_free(&narrow->listings[i]);
+	free(narrow->listings);
 	free(narrow->glances);
 	pgcs_reader_free(&narrow->reader);
 }
@@ -72,10 +88,16 @@ static bool
 take(const pgcs_selector *sel, PgcsGlance *glance, PgcsPool *pool,
 	 pgcs_bundle *bundle)
 {
+	char	   *path;
+	bool		ok;
+
 	if (glance->taken)
 		return true;
 	glance->taken = true;
-	return pgcs_pool_add(sel, pool, bundle, glance->path, false, NULL);
+	path = pgcs_path_in(glance->directory, glance->name);
+	ok = path != NULL && pgcs_pool_add(sel, pool, bundle, path, false, NULL);
+	free(path);
+	return ok;
 }
 
 /* ---------- certificates ---------- */
@@ -120,110 +142,80 @@ find_wanted(const PgcsNarrow *narrow, const pgcs_bundle *bundle,
 	return ok;
 }
 
-/* One certificate's issuer, and the file that it is in. */
-typedef struct Issued
-{
-	PgcsBytes	issuer;
-	size_t		glance;
-} Issued;
-
-static int
-compare_bytes(const PgcsBytes *a, const PgcsBytes *b)
-{
-	if (a->len != b->len)
-		return a->len < b->len ? -1 : 1;
-	return memcmp(a->data, b->data, a->len);
-}
-
-static int
-compare_issued(const void *a, const void *b)
-{
-	return compare_bytes(&((const Issued *) a)->issuer,
-						 &((const Issued *) b)->issuer);
-}
-
+/* Each name is decoded once, however many certificates it issued. */
 static bool
-is_wanted(const PgcsNameIndex *wanted, PgcsBytes der)
+is_wanted(PgcsIssuer *issuer, const PgcsNameIndex *wanted)
 {
-	X509_NAME  *name = pgcert_name_from_der(der.data, der.len);
+	X509_NAME  *name;
 	size_t		position = 0;
 	size_t		value;
-	bool		found;
 
-	found = name != NULL && pgcs_name_index_next(wanted, name, pgcs_name_hash(name),
-												 &position, &value);
-	X509_NAME_free(name);
-	ERR_clear_error();
-	return found;
+	if (!issuer->asked)
+	{
+		name = pgcert_name_from_der(issuer->name.data, issuer->name.len);
+		issuer->asked = true;
+		issuer->wanted = name != NULL &&
+			pgcs_name_index_next(wanted, name, pgcs_name_hash(name), &position, &value);
+		X509_NAME_free(name);
+		ERR_clear_error();
+	}
+	return issuer->wanted;
 }
 
-/* Each name is decoded once, however many certificates it issued. */
 static bool
 take_issued(PgcsNarrow *narrow, const PgcsNameIndex *wanted, PgcsPool *pool,
 			pgcs_bundle *bundle)
 {
-	Issued	   *issued;
-	size_t		n = 0;
-	bool		is_live = false;
 	bool		ok = true;
 
-	for (size_t i = 0; i < narrow->n; i++)
-		n += narrow->glances[i].n_issuers;
-	issued = calloc(n + 1, sizeof(*issued));
-	if (issued == NULL)
-		return false;
-	n = 0;
-	for (size_t i = 0; i < narrow->n; i++)
-		for (size_t j = 0; j < narrow->glances[i].n_issuers; j++)
-			issued[n++] = (Issued) {narrow->glances[i].issuers[j], i};
-	if (n > 1)
-		qsort(issued, n, sizeof(*issued), compare_issued);
-	for (size_t i = 0; ok && i < n; i++)
+	for (size_t i = 0; ok && i < narrow->n; i++)
 	{
-		if (i == 0 || compare_issued(&issued[i - 1], &issued[i]) != 0)
-			is_live = is_wanted(wanted, issued[i].issuer);
-		if (is_live)
-			ok = take(narrow->sel, &narrow->glances[issued[i].glance], pool, bundle);
+		PgcsGlance *glance = &narrow->glances[i];
+
+		if (glance->issuer != NULL && is_wanted(glance->issuer, wanted))
+			ok = take(narrow->sel, glance, pool, bundle);
 	}
-	free(issued);
 	return ok;
 }
 
 /* ---------- keys ---------- */
 
-/* The public keys of the certificates that were taken. */
+/* The public keys of the certificates that were taken, as their hashes. */
 typedef struct PublicKeys
 {
-	PgcsBytes  *keys;
+	uint64_t   *hashes;
 	size_t		n;
 } PublicKeys;
 
 static int
-compare_keys(const void *a, const void *b)
+compare_hashes(const void *a, const void *b)
 {
-	return compare_bytes(a, b);
+	uint64_t	x = *(const uint64_t *) a;
+	uint64_t	y = *(const uint64_t *) b;
+
+	return (x > y) - (x < y);
 }
 
 static bool
 find_public_keys(const PgcsPool *pool, PublicKeys *keys)
 {
 	keys->n = 0;
-	keys->keys = calloc(pool->n + 1, sizeof(*keys->keys));
-	if (keys->keys == NULL)
+	keys->hashes = calloc(pool->n + 1, sizeof(*keys->hashes));
+	if (keys->hashes == NULL)
 		return false;
 	for (size_t i = 0; i < pool->n; i++)
 	{
 		X509	   *leaf = pool->files[i]->leaf;
 		const ASN1_BIT_STRING *bits = leaf != NULL ? X509_get0_pubkey_bitstr(leaf) : NULL;
+		PgcsBytes	public;
 
 		if (bits != NULL &&
 			pgcs_der_public_key(ASN1_STRING_get0_data(bits),
-								(size_t) ASN1_STRING_length(bits),
-								&keys->keys[keys->n]))
-			keys->n++;
+								(size_t) ASN1_STRING_length(bits), &public))
+			keys->hashes[keys->n++] = pgcs_bytes_hash(public);
 	}
 	if (keys->n > 1)
-		qsort(keys->keys, keys->n, sizeof(*keys->keys), compare_keys);
+		qsort(keys->hashes, keys->n, sizeof(*keys->hashes), compare_hashes);
 	return true;
 }
 
@@ -234,15 +226,14 @@ find_public_keys(const PgcsPool *pool, PublicKeys *keys)
 static bool
 has_certificate_of_stem(const PgcsNarrow *narrow, size_t key)
 {
-	const char *path = narrow->glances[key].path;
-	size_t		len = pgcs_stem_len(path);
+	const char *name = narrow->glances[key].name;
+	size_t		len = pgcs_stem_len(name);
+	size_t		i = key;
 
-	for (size_t i = key; i-- > 0 && strncmp(narrow->glances[i].path, path, len) == 0;)
-		if (narrow->glances[i].taken && pgcs_same_stem(narrow->glances[i].path, path))
-			return true;
-	for (size_t i = key + 1; i < narrow->n &&
-		 strncmp(narrow->glances[i].path, path, len) == 0; i++)
-		if (narrow->glances[i].taken && pgcs_same_stem(narrow->glances[i].path, path))
+	while (i > 0 && strncmp(narrow->glances[i - 1].name, name, len) == 0)
+		i--;
+	for (; i < narrow->n && strncmp(narrow->glances[i].name, name, len) == 0; i++)
+		if (narrow->glances[i].taken && pgcs_same_stem(narrow->glances[i].name, name))
 			return true;
 	return false;
 }
@@ -263,12 +254,12 @@ take_keys(PgcsNarrow *narrow, PgcsPool *pool, pgcs_bundle *bundle)
 		if (glance->key != PGCS_GLANCE_PUBLIC)
 			fits = has_certificate_of_stem(narrow, i);
 		else if (keys.n > 0)
-			fits = bsearch(&glance->public, keys.keys, keys.n, sizeof(*keys.keys),
-						   compare_keys) != NULL;
+			fits = bsearch(&glance->public, keys.hashes, keys.n, sizeof(*keys.hashes),
+						   compare_hashes) != NULL;
 		if (fits)
 			ok = take(narrow->sel, glance, pool, bundle);
 	}
-	free(keys.keys);
+	free(keys.hashes);
 	return ok;
 }
 
@@ -288,23 +279,31 @@ pgcs_narrow_take(PgcsNarrow *narrow, PgcsPool *pool, pgcs_bundle *bundle)
 	return ok;
 }
 
+/* False: no memory. */
 static bool
-is_closed(const PgcsNarrow *narrow, const PgcsGlance *glance)
+is_closed(const PgcsNarrow *narrow, const PgcsGlance *glance, bool *closed)
 {
-	if (glance->taken)
+	char	   *path;
+
+	*closed = glance->key == PGCS_GLANCE_OPAQUE && !glance->taken;
+	if (glance->key != PGCS_GLANCE_ENCRYPTED || glance->taken)
+		return true;
+	path = pgcs_path_in(glance->directory, glance->name);
+	if (path == NULL)
 		return false;
-	return glance->key == PGCS_GLANCE_OPAQUE ||
-		(glance->key == PGCS_GLANCE_ENCRYPTED &&
-		 pgcs_selector_password(narrow->sel, glance->path) != NULL);
+	*closed = pgcs_selector_password(narrow->sel, path) != NULL;
+	free(path);
+	return true;
 }
 
 bool
-pgcs_narrow_has_closed(const PgcsNarrow *narrow)
+pgcs_narrow_has_closed(const PgcsNarrow *narrow, bool *found)
 {
-	for (size_t i = 0; i < narrow->n; i++)
-		if (is_closed(narrow, &narrow->glances[i]))
-			return true;
-	return false;
+	*found = false;
+	for (size_t i = 0; i < narrow->n && !*found; i++)
+		if (!is_closed(narrow, &narrow->glances[i], found))
+			return false;
+	return true;
 }
 
 bool
@@ -313,7 +312,13 @@ pgcs_narrow_take_closed(PgcsNarrow *narrow, PgcsPool *pool, pgcs_bundle *bundle)
 	bool		ok = true;
 
 	for (size_t i = 0; ok && i < narrow->n; i++)
-		if (is_closed(narrow, &narrow->glances[i]))
-			ok = take(narrow->sel, &narrow->glances[i], pool, bundle);
+	{
+		PgcsGlance *glance = &narrow->glances[i];
+		bool		closed;
+
+		ok = is_closed(narrow, glance, &closed);
+		if (ok && closed)
+			ok = take(narrow->sel, glance, pool, bundle);
+	}
 	return ok;
 }

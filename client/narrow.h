@@ -8,6 +8,7 @@
 #include "bundle.h"
 #include "glance.h"
 #include "request.h"
+#include "source_scan.h"
 
 typedef struct PgcsNarrow
 {
@@ -16,10 +17,15 @@ typedef struct PgcsNarrow
 	PgcsGlance *glances;		/* in the order of paths, by directory */
 	size_t		n;
 	size_t		size;
+	PgcsListing *listings;		/* of the directories: the names are there */
+	size_t		n_listings;
 	PgcsReader	reader;
 } PgcsNarrow;
 
-/* Looks at every file of a directory.  False: no memory. */
+/*
+ * Looks at every file of a directory, whose path must outlive the narrow.
+ * False: no memory.
+ */
 extern bool pgcs_narrow_add_directory(PgcsNarrow *narrow, const char *directory,
 									  PgcsReasons *problems);
 
@@ -35,7 +41,7 @@ extern bool pgcs_narrow_take(PgcsNarrow *narrow, PgcsPool *pool,
  * The keys of which only opening them tells whose they are: is there one left
  * that could be opened?  And reads them.  False: no memory.
  */
-extern bool pgcs_narrow_has_closed(const PgcsNarrow *narrow);
+extern bool pgcs_narrow_has_closed(const PgcsNarrow *narrow, bool *found);
 extern bool pgcs_narrow_take_closed(PgcsNarrow *narrow, PgcsPool *pool,
 									pgcs_bundle *bundle);
 

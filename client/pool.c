@@ -42,18 +42,19 @@ bool
 pgcs_pool_add_directory(const pgcs_selector *sel, PgcsPool *pool,
 						pgcs_bundle *bundle, const char *directory)
 {
-	PgcsEntry  *entries;
-	size_t		n;
+	PgcsListing listing;
 	bool		ok = true;
 
-	if (!pgcs_scan_directory(directory, &entries, &n, &bundle->problems))
+	if (!pgcs_scan_directory(directory, &listing, &bundle->problems))
 		return !bundle->problems.failed;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; ok && i < listing.n; i++)
 	{
-		ok = ok && pgcs_pool_add(sel, pool, bundle, entries[i].path, false, NULL);
-		free(entries[i].path);
+		char	   *path = pgcs_path_in(directory, listing.entries[i].name);
+
+		ok = path != NULL && pgcs_pool_add(sel, pool, bundle, path, false, NULL);
+		free(path);
 	}
-	free(entries);
+	pgcs_listing_free(&listing);
 	return ok;
 }
 

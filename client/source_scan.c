@@ -9,14 +9,15 @@
 #define _DEFAULT_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "buf.h"
 #include "source_scan.h"
 
-/* By name, since the paths are all alike up to there. */
 static int
 compare_entries(const void *a, const void *b)
 {
@@ -25,7 +26,7 @@ compare_entries(const void *a, const void *b)
 
 /* Most file systems say what kind an entry is, which saves a call each. */
 static bool
-is_regular(const struct dirent *entry, const char *path, bool *is_directory)
+is_regular(DIR * dir, const struct dirent *entry, bool *is_directory)
 {
 	struct stat st;
 
@@ -33,28 +34,68 @@ is_regular(const struct dirent *entry, const char *path, bool *is_directory)
 #ifdef DT_REG
 	if (entry->d_type == DT_REG)
 		return true;
-#else
-	(void) entry;
 #endif
-	if (stat(path, &st) != 0)
+	if (fstatat(dirfd(dir), entry->d_name, &st, 0) != 0)
 		return false;
 	*is_directory = S_ISDIR(st.st_mode);
 	return S_ISREG(st.st_mode);
 }
 
+/* Adds each name and its NUL, with 'r' before it if it is a regular file. */
+static void
+read_names(DIR * dir, PgcertBuf *names, size_t *n)
+{
+	struct dirent *entry;
+
+	while (errno = 0, (entry = readdir(dir)) != NULL)
+	{
+		bool		is_directory;
+		bool		regular;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		regular = is_regular(dir, entry, &is_directory);
+		if (is_directory)
+			continue;
+		pgcert_buf_bytes(names, regular ? "r" : "-", 1);
+		pgcert_buf_bytes(names, entry->d_name, strlen(entry->d_name) + 1);
+		(*n)++;
+	}
+}
+
+/* Takes the names, of which there are n. */
+static bool
+make_listing(PgcsListing *listing, PgcertBuf *names, size_t n)
+{
+	char	   *p;
+
+	listing->entries = malloc((n + 1) * sizeof(*listing->entries));
+	listing->names = pgcert_buf_take(names);
+	if (listing->entries == NULL || listing->names == NULL)
+	{
+		pgcs_listing_free(listing);
+		return false;
+	}
+	p = listing->names;
+	for (listing->n = 0; listing->n < n; listing->n++)
+	{
+		listing->entries[listing->n] = (PgcsEntry) {p + 1, p[0] == 'r'};
+		p += strlen(p) + 1;
+	}
+	if (n > 1)
+		qsort(listing->entries, n, sizeof(*listing->entries), compare_entries);
+	return true;
+}
+
 bool
-pgcs_scan_directory(const char *directory, PgcsEntry **entries, size_t *n,
+pgcs_scan_directory(const char *directory, PgcsListing *listing,
 					PgcsReasons *reasons)
 {
 	DIR		   *dir = opendir(directory);
-	struct dirent *entry;
-	PgcsEntry  *list = NULL;
-	size_t		used = 0;
-	size_t		size = 0;
-	size_t		len = strlen(directory);
+	PgcertBuf	names = PGCERT_BUF_INIT;
+	size_t		n = 0;
 
-	*entries = NULL;
-	*n = 0;
+	*listing = (PgcsListing) {0};
 	if (dir == NULL)
 	{
 		pgcs_reasons_add(reasons, PGCS_FATAL,
@@ -63,56 +104,43 @@ pgcs_scan_directory(const char *directory, PgcsEntry **entries, size_t *n,
 						 strerror(errno));
 		return false;
 	}
-	while (len > 0 && directory[len - 1] == '/')
-		len--;
-	while (errno = 0, (entry = readdir(dir)) != NULL)
-	{
-		size_t		name_size;
-		char	   *path;
-		bool		regular;
-		bool		is_directory;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		if (used == size)
-		{
-			PgcsEntry  *larger;
-
-			size = size == 0 ? 64 : size * 2;
-			larger = realloc(list, size * sizeof(*list));
-			if (larger == NULL)
-				goto no_memory;
-			list = larger;
-		}
-		name_size = strlen(entry->d_name) + 1;
-		path = malloc(len + 1 + name_size);
-		if (path == NULL)
-			goto no_memory;
-		memcpy(path, directory, len);
-		path[len] = '/';
-		memcpy(path + len + 1, entry->d_name, name_size);
-		regular = is_regular(entry, path, &is_directory);
-		if (is_directory)
-			free(path);
-		else
-			list[used++] = (PgcsEntry) {path, path + len + 1, regular};
-	}
+	read_names(dir, &names, &n);
 	if (errno != 0)
 		pgcs_reasons_add(reasons, PGCS_FATAL, "file-unreadable", directory,
 						 "could not read directory to its end: %s",
 						 strerror(errno));
 	closedir(dir);
-	if (used > 0)
-		qsort(list, used, sizeof(*list), compare_entries);
-	*entries = list;
-	*n = used;
+	if (!make_listing(listing, &names, n))
+	{
+		reasons->failed = true;
+		return false;
+	}
 	return true;
+}
 
-no_memory:
-	closedir(dir);
-	for (size_t i = 0; i < used; i++)
-		free(list[i].path);
-	free(list);
-	reasons->failed = true;
-	return false;
+void
+pgcs_listing_free(PgcsListing *listing)
+{
+	free(listing->entries);
+	free(listing->names);
+	*listing = (PgcsListing) {0};
+}
+
+char *
+pgcs_path_in(const char *directory, const char *name)
+{
+	size_t		len = strlen(directory);
+	size_t		name_size = strlen(name) + 1;
+	char	   *path;
+
+	while (len > 0 && directory[len - 1] == '/')
+		len--;
+	path = malloc(len + 1 + name_size);
+	if (path != NULL)
+	{
+		memcpy(path, directory, len);
+		path[len] = '/';
+		memcpy(path + len + 1, name, name_size);
+	}
+	return path;
 }

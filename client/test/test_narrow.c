@@ -25,6 +25,7 @@ static Cert alice;
 static Cert bob;
 static Cert carol;
 static Cert stranger;			/* of other_ca */
+static Cert opaque;				/* its key does not show its public half */
 static Cert intermediate;
 static Cert expired_intermediate;	/* its key, but other key identifiers */
 static Cert below;				/* of the intermediate */
@@ -338,6 +339,35 @@ test_keys(void)
 }
 
 static void
+test_certificates(void)
+{
+	begin();
+	put_both("0.pem", &stranger);
+	put_cert("1.crt", &stranger);
+	put_both("a.pem", &alice);
+	put_both("b.pem", &bob);
+	end("others of the same name come first", "a.pem a.pem");
+
+	begin();
+	put_both("0.pem", &stranger);
+	free(write_pem(in_folder("a.pem"), &below, NULL, &below, &intermediate, (const Cert *) NULL));
+	end("the intermediate in the same file", "a.pem a.pem");
+
+	begin();
+	put_both("0.pem", &stranger);
+	free(write_pem(in_folder("s.pem"), &stranger, NULL, &stranger, &alice, (const Cert *) NULL));
+	free(write_pem(in_folder("a.pem"), &alice, NULL, &alice, &stranger, (const Cert *) NULL));
+	end("another leaf behind the first", "a.pem a.pem");
+
+	begin();
+	put_both("0.pem", &stranger);
+	put_cert("a.crt", &opaque);
+	put_key("1.pem", &opaque, NULL);
+	put_key("2.pem", &bob, PASSWORD);
+	end("a key that does not show whose it is", "a.crt 1.pem");
+}
+
+static void
 test_completed(void)
 {
 	const Setting completes = {.user = "alice", .password = true, .completes = true};
@@ -384,6 +414,7 @@ main(void)
 	alice = make_cert((Wish) {.cn = "alice", .issuer = &ca});
 	bob = make_cert((Wish) {.cn = "bob", .issuer = &ca});
 	carol = make_cert((Wish) {.cn = "carol", .issuer = &ca, .key = "rsa:2048"});
+	opaque = make_cert((Wish) {.cn = "alice", .issuer = &ca, .key = "ed25519"});
 	stranger = make_cert((Wish) {.cn = "alice", .issuer = &other_ca});
 	intermediate = make_cert((Wish) {.cn = "intermediate", .ca = true, .issuer = &ca});
 	expired_intermediate = make_cert((Wish) {.cn = "intermediate", .ca = true, .issuer = &ca,
@@ -391,6 +422,7 @@ main(void)
 	below = make_cert((Wish) {.cn = "alice", .issuer = &intermediate});
 	test_lines();
 	test_keys();
+	test_certificates();
 	test_completed();
 	free_cert(&ca);
 	free_cert(&other_ca);
@@ -398,6 +430,7 @@ main(void)
 	free_cert(&bob);
 	free_cert(&carol);
 	free_cert(&stranger);
+	free_cert(&opaque);
 	free_cert(&intermediate);
 	free_cert(&expired_intermediate);
 	free_cert(&below);
