@@ -221,6 +221,10 @@ typedef struct PgcpPemFile
 
 extern PgcpPemFile *pgcp_pem_file_read(const char *path);
 
+/* pem_known.c */
+extern STACK_OF(X509) *pgcp_pem_file_known(const char *path,
+										   STACK_OF(X509) *certificates);
+
 /* chain.c */
 typedef struct PgcpChain
 {

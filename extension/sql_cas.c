@@ -132,30 +132,47 @@ put_file_problem(FunctionCallInfo fcinfo, const char *words)
 	pgcp_put_row(fcinfo, values, nulls);
 }
 
-Datum
-pg_trusted_cas(PG_FUNCTION_ARGS)
+/*
+ * The certificates of ssl_ca_file; NULL, and a row that says so, if it cannot
+ * be read.  Without TLS there is nothing else to show; with it, the row is not
+ * for everybody.
+ */
+static STACK_OF(X509) *
+read_file(FunctionCallInfo fcinfo, STACK_OF(X509) *in_session)
 {
-	TrustedCas	all = {0};
-	PgcpPemFile *file = NULL;
-	MemoryContext context;
-	MemoryContext caller;
-	bool		in_session;
+	STACK_OF(X509) *known = NULL;
+	PgcpPemFile *file;
 
-	pgcp_materialize(fcinfo);
-	in_session = MyProcPort != NULL && MyProcPort->ssl_in_use;
-	if (ssl_ca_file != NULL && ssl_ca_file[0] != '\0')
-		file = pgcp_pem_file_read(ssl_ca_file);
-
-	/* without TLS there is nothing else to show; with it, not for everybody */
-	if (file != NULL && file->problem != NULL &&
-		(!in_session || pgcp_may_see_file_errors()))
+	if (in_session != NULL)
+		known = pgcp_pem_file_known(ssl_ca_file, in_session);
+	if (known != NULL)
+		return known;
+	file = pgcp_pem_file_read(ssl_ca_file);
+	if (file->problem != NULL &&
+		(in_session == NULL || pgcp_may_see_file_errors()))
 		put_file_problem(fcinfo,
 						 pgcp_may_see_file_errors() ?
 						 psprintf("could not read the file of \"ssl_ca_file\": %s",
 								  file->problem) :
 						 "could not read the file of \"ssl_ca_file\"");
+	return file->certificates;
+}
 
-	pgcp_trusted_cas(&all, file ? file->certificates : NULL);
+Datum
+pg_trusted_cas(PG_FUNCTION_ARGS)
+{
+	TrustedCas	all = {0};
+	STACK_OF(X509) *in_session = NULL;
+	STACK_OF(X509) *on_disk = NULL;
+	MemoryContext context;
+	MemoryContext caller;
+
+	pgcp_materialize(fcinfo);
+	if (MyProcPort != NULL && MyProcPort->ssl_in_use)
+		in_session = pgcp_session_trusted(MyProcPort);
+	if (ssl_ca_file != NULL && ssl_ca_file[0] != '\0')
+		on_disk = read_file(fcinfo, in_session);
+	pgcp_trusted_cas(&all, on_disk, in_session);
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_trusted_cas",
 									ALLOCSET_DEFAULT_SIZES);

@@ -46,6 +46,9 @@ pgcp_certificate_same(X509 *a, X509 *b)
 	int			b_len;
 	bool		same;
 
+	if (a == b)
+		return true;
+
 	/* cheap, and right for all but one or two of a store */
 	if (X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) != 0)
 		return false;

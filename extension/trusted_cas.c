@@ -287,15 +287,15 @@ fill_store(TrustedCas *all)
 }
 
 /*
- * Fills it in; on_disk, which is NULL if the file could not be read, must
- * outlive it.
+ * Fills it in.  on_disk is NULL if the file could not be read, in_session if
+ * this is no TLS session; both must outlive it.
  */
 void
-pgcp_trusted_cas(TrustedCas *all, STACK_OF(X509) *on_disk)
+pgcp_trusted_cas(TrustedCas *all, STACK_OF(X509) *on_disk,
+				 STACK_OF(X509) *in_session)
 {
-	all->in_session = MyProcPort != NULL && MyProcPort->ssl_in_use;
-	collect_cas(all, on_disk,
-				all->in_session ? pgcp_session_trusted(MyProcPort) : NULL);
+	all->in_session = in_session != NULL;
+	collect_cas(all, on_disk, in_session);
 	measure_list(all);
 	all->security_level = all->in_session ?
 		pgcp_session_security_level(MyProcPort) : pgcp_security_level();

@@ -32,7 +32,8 @@ typedef struct TrustedCas
 	int			security_level;
 } TrustedCas;
 
-extern void pgcp_trusted_cas(TrustedCas *all, STACK_OF(X509) *on_disk);
+extern void pgcp_trusted_cas(TrustedCas *all, STACK_OF(X509) *on_disk,
+							 STACK_OF(X509) *in_session);
 extern int	pgcp_ca_chain_error(const TrustedCas *all, const TrustedCa *ca);
 extern bool pgcp_ca_is_announced(const TrustedCas *all, const TrustedCa *ca);
 extern bool pgcp_ca_can_anchor(const TrustedCa *ca, int error);

@@ -6,7 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use CertPolicy::Client qw(folder run run_with write_file);
+use CertPolicy::Client qw(folder run run_with slurp write_file);
 use CertPolicy::PKI;
 use CertPolicy::Server;
 use Test::More;
@@ -227,6 +227,52 @@ subtest 'the session and the file differ' => sub {
 		"CN=ed|\nCN=ca,O=IDO|", 'the file');
 	$srv->conf("ssl_crl_file = ''\n");
 	$srv->reload;
+};
+
+# What the session has loaded is not decoded once more, and nobody sees that.
+subtest 'the file has changed, the session has not' => sub {
+	my $row = q{select coalesce(position || ' ' || subject, 'no certificate') || coalesce(': ' || array_to_string(problems, '; '), '') from pg_trusted_cas};
+	my $new = 'on disk but not in this session';
+	my $gone = 'in this session but no longer on disk';
+	my @loaded = ('- CN=ca,O=IDO', '- CN=ed', '- CN=other');
+	my ($one, $two, $three, $four) = map { slurp($_->{cert}) } $ca, $other, $ed, $far;
+	my $trusted = $pki->dir . '/trusted.pem';
+
+	IPC::Run::run([ 'openssl', 'x509', '-in', $other->{cert}, '-trustout', '-addtrust', 'clientAuth', '-out', $trusted ])
+	  or die 'no trusted certificate';
+	trust('known.crt', $ca, $other, $ed);
+	my $path = $pki->dir . '/known.crt';
+	my @all = ('1 CN=ca,O=IDO', '2 CN=other', '3 CN=ed');
+	foreach my $case (
+		[ 'nothing', "$one$two$three", @all ],
+		[ 'the order', "$three$one$two", '1 CN=ed', '2 CN=ca,O=IDO', '3 CN=other' ],
+		[ 'the ends of lines', "$one$two$three" =~ s/\n/\r\n/gr, @all ],
+		[ 'what is between', "one\n$one\ntwo\n$two\n$three# end", @all ],
+		[ 'one is twice there', "$one$one$two$three", '1 CN=ca,O=IDO',
+			'2 CN=ca,O=IDO: the same certificate as at position 1', '3 CN=other', '4 CN=ed' ],
+		[ 'one is gone', "$one$three", '1 CN=ca,O=IDO', '2 CN=ed', "- CN=other: $gone" ],
+		[ 'one is new', "$one$four$two$three", '1 CN=ca,O=IDO', "2 CN=far: $new", '3 CN=other', '4 CN=ed' ],
+		[ 'all are', $four, "1 CN=far: $new", map { "$_: $gone" } @loaded ],
+		[ 'a revocation list', $one . slurp($pki->crl($ca)) . "$two$three", @all ],
+		[ 'a key', "$one$two$three" . slurp($ca->{key}), @all ],
+		[ 'a trusted certificate', $one . slurp($trusted) . $three, @all ],
+		[ 'a block that does not decode', "$one$two$three-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", @loaded ],
+		[ 'half a block', "$one$two" . substr($three, 0, 100), @loaded ],
+		[ 'no certificate is left', "none\n", @loaded ])
+	{
+		my ($what, $content, @want) = @$case;
+
+		# those of the session have no order that anybody could rely on
+		write_file($path, $content);
+		my @got = split /\n/, in_session("$row order by position");
+		my $of_session = $want[0] =~ /^1 / ? qr/no longer on disk/ : qr//;
+		s/^\d+ (?=.*$of_session)/- / foreach @got;
+		is(join("\n", sort @got), join("\n", sort @want), $what);
+	}
+	write_file($path, "$one$two$three-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+	like(in_session("$row order by position nulls first", user => 'monitor'),
+		qr/\Ano certificate: could not read the file of "ssl_ca_file": File "\Q$path\E": .*\n(?:\d CN=.*\n?){3}\z/,
+		'and a monitor reads why');
 };
 
 subtest 'a file that cannot be read is a row' => sub {
