@@ -7,11 +7,13 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use CertPolicy::Client qw(slurp);
 use CertPolicy::Command qw(run_program);
 use CertPolicy::PKI;
 use CertPolicy::Server;
 use POSIX ();
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $pki = CertPolicy::PKI->new;
 my $ido = '/C=CA/ST=BC/L=VAN/O=IDO/OU=DEV';
@@ -164,6 +166,41 @@ subtest 'another child that ends meanwhile' => sub {
 	is($while_one_ends->(sub { run_program({}, 'sh', '-c', 'sleep 0.5; exit 3')->{status} }),
 		3, 'a program is waited for');
 	cmp_ok($signals, '>=', 2, 'though signals came');
+};
+
+subtest 'ended by a signal, a test stops its servers' => sub {
+	my $said = $pki->dir . '/said';
+
+	foreach my $signal (qw(TERM INT))
+	{
+		my $text = '';
+		my $test = IPC::Run::start([ $^X, map({ "-I$_" } @INC), '-MCertPolicy::Server', '-e', <<'PERL', $said, "ended_by_$signal" ],
+my $other = fork // die;
+sleep 60 unless $other;
+my $dir = CertPolicy::Server->new($ARGV[1], preload => 0)->node->data_dir;
+kill 'TERM', $other;
+waitpid $other, 0;
+open my $file, '>', "$ARGV[0].new" or die;
+print $file $dir;
+close $file;
+rename "$ARGV[0].new", $ARGV[0];
+sleep 60;
+PERL
+			'<', \'', '>', \$text, '2>&1');
+
+		for (1 .. 600)
+		{
+			last if -e $said || !$test->pumpable;
+			usleep(100_000);
+		}
+		my $dir = -e $said ? slurp($said) : 'nowhere';
+		ok(-e "$dir/postmaster.pid", "$signal: the server runs, though a child has ended")
+		  or diag($text);
+		$test->signal($signal);
+		$test->finish;
+		ok(!-e "$dir/postmaster.pid", "$signal: and no more");
+		unlink $said;
+	}
 };
 
 subtest 'reload' => sub {

@@ -78,6 +78,14 @@ $ENV{PGUSER} = 'postgres';
 
 my @all;
 
+# Perl ends at a signal without its END blocks, in which servers are stopped.
+# A child that a test forked has nothing to stop.
+my $test = $$;
+foreach my $signal (qw(HUP INT TERM))
+{
+	$SIG{$signal} = sub { $$ == $test ? exit 1 : POSIX::_exit(1) };
+}
+
 sub new
 {
 	my ($class, $name, %opt) = @_;
