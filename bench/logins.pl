@@ -50,19 +50,39 @@ foreach my $size (1, 5, 10, 25, 50)
 		side($timed, 'check', 'member'), side($timed, 'check_alone', 'alice'));
 }
 
+event_trigger() if $ours->node->pg_version >= 17;
+
 # --- many labelled roles -----------------------------------------------------
 under_way('Logins with many labelled roles');
-my $many = server('many', with => [ 'pg_cert_policy', 'inside' ],
-	conf => [ 'synchronous_commit = off', 'log_min_messages = error' ]);
+# beside another of the same kind, so that nothing differs but their number
+my ($few, $many) = map {
+	server($_, with => [ 'pg_cert_policy', 'inside' ], conf => ['synchronous_commit = off'])
+} qw(few many);
+label_roles($few, 1, 100);
 my $roles = 0;
 foreach my $size (100, 1_000, 10_000, 100_000)
 {
+	label_roles($many, $roles + 1, $size);
+	$roles = $size;
+	inside('2-labels', 'labelled roles', $size, 200,
+		side($many, 'check'), side($few, 'check'));
+}
+
+foreach my $server ($bare, $ours, $timed, $few, $many)
+{
+	$server->stop;
+}
+
+# Roles with a policy each, from one number to another.
+sub label_roles
+{
+	my ($server, $from, $to) = @_;
 	my $policy = policy();
 
-	$many->sql(<<"SQL");
+	$server->sql(<<"SQL");
 DO \$do\$
 BEGIN
-	FOR i IN $roles + 1 .. $size LOOP
+	FOR i IN $from .. $to LOOP
 		EXECUTE format('CREATE ROLE many_%s LOGIN', i);
 		EXECUTE format('SECURITY LABEL FOR pg_cert_policy ON ROLE many_%s IS %L',
 			i, '$policy');
@@ -74,25 +94,7 @@ END
 VACUUM ANALYZE pg_authid, pg_shseclabel;
 CHECKPOINT
 SQL
-	$roles = $size;
-	# the stop-watch speaks at level LOG
-	$many->sql($_)
-	  foreach q(ALTER SYSTEM SET log_min_messages = warning),
-	  'SELECT pg_reload_conf()';
-	$many->reload;
-	inside('2-labels', 'labelled roles', $size, 200,
-		side($many, 'check'), side($timed, 'check'));
-	$many->sql($_)
-	  foreach q(ALTER SYSTEM SET log_min_messages = error),
-	  'SELECT pg_reload_conf()';
-	$many->reload;
-}
-
-event_trigger() if $ours->node->pg_version >= 17;
-
-foreach my $server ($bare, $ours, $timed, $many)
-{
-	$server->stop;
+	return;
 }
 
 # What people write without us, from 17 on: the trigger checks common name,
@@ -100,7 +102,6 @@ foreach my $server ($bare, $ours, $timed, $many)
 # difference to a login without it; ours is timed inside.
 sub event_trigger
 {
-	my @added;
 	my $triggered = server('triggered');
 
 	under_way('Logins with an event trigger');
