@@ -83,6 +83,8 @@ look_for_wishes()
 	wish codespell		have codespell
 	wish g++			have g++
 	wish mandoc			have mandoc
+	# where the locales are made from: a Turkish one
+	wish locales		test -e /usr/share/i18n/locales/tr_TR
 	wish pg-bsd-indent	have pg_bsd_indent
 	wish shellcheck		have shellcheck
 	# a KDC, for logins over connections that GSSAPI encrypts

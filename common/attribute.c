@@ -6,8 +6,8 @@
  * The list is our own, so that a policy means the same with every OpenSSL;
  * any other attribute is written as its dotted OID.
  */
+#include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 #include "attribute.h"
 
@@ -52,13 +52,31 @@ static const Attribute attributes[] = {
 
 #define N_ATTRIBUTES (sizeof(attributes) / sizeof(attributes[0]))
 
+static char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+}
+
+/* Not strncasecmp(): in a Turkish locale "I" is not the capital of "i". */
+static bool
+is_same_type(const char *a, const char *b, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+	{
+		if (ascii_lower(a[i]) != ascii_lower(b[i]))
+			return false;
+	}
+	return true;
+}
+
 const char *
 pgcert_attribute_oid(const char *name, size_t len)
 {
 	for (size_t i = 0; i < N_ATTRIBUTES; i++)
 	{
 		if (strlen(attributes[i].name) == len &&
-			strncasecmp(attributes[i].name, name, len) == 0)
+			is_same_type(attributes[i].name, name, len))
 			return attributes[i].oid;
 	}
 	return NULL;

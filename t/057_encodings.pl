@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use CertPolicy::Command qw(run_program);
 use CertPolicy::PKI;
 use CertPolicy::Server;
 use CertPolicy::Session;
@@ -187,6 +188,30 @@ subtest 'the name of a role' => sub {
 			conninfo => 'client_encoding=SQL_ASCII');
 		is($seen->{status}, 0, "$db: the views bear it") or diag $seen->{stderr};
 	}
+};
+
+# There "I" is not the capital of "i", but the types of attributes are ASCII.
+subtest 'in a Turkish locale' => sub {
+	my $locales = PostgreSQL::Test::Utils::tempdir();
+	my $made = run_program({}, qw(localedef -i tr_TR -f UTF-8), "$locales/tr_TR.UTF-8");
+
+	plan skip_all => "localedef makes no Turkish locale (Debian: locales): $made->{stderr}"
+	  unless -d "$locales/tr_TR.UTF-8";
+	delete local $ENV{LC_ALL};
+	local @ENV{qw(LOCPATH LC_CTYPE)} = ($locales, 'tr_TR.UTF-8');
+	$srv->restart;
+	ask('postgres', q{create database turkish template template0 lc_collate 'C' lc_ctype 'tr_TR.UTF-8'});
+	is(ask('turkish', q{select lower('I')}), "\xc4\xb1", 'it is one');
+
+	my $ii = $pki->leaf('ii', issuer => $bmp, subject => '/UID=ii/CN=ii', eku => 'clientAuth');
+	ask('postgres', 'create role ii login');
+	foreach my $type (qw(uid UID uId))
+	{
+		ask('turkish', qq{security label for pg_cert_policy on role ii is 'dn="CN=ii,$type=II"'});
+		is($srv->login(user => 'ii', cert => $ii, db => 'turkish')->{status}, 0, "$type at a login");
+	}
+	like($srv->login(user => 'ii', cert => $rene, db => 'turkish')->{log}, qr/dn: required "CN=ii,uId=II"/,
+		'another\'s certificate');
 };
 
 done_testing();
