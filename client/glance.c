@@ -18,6 +18,17 @@
 
 #define DASHES "-----"
 
+/* FNV-1a. */
+uint64_t
+pgcs_glance_hash(PgcsBytes public)
+{
+	uint64_t	hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < public.len; i++)
+		hash = (hash ^ public.data[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
 static bool
 look_at_certificate(PgcsGlance *glance, PgcsReader *reader, size_t len)
 {
@@ -46,7 +57,7 @@ look_at_key(PgcsGlance *glance, const unsigned char *der, size_t len)
 	if (!pgcs_der_private_key(der, len, &public))
 		return;
 	glance->key = PGCS_GLANCE_PUBLIC;
-	glance->public = pgcs_bytes_hash(public);
+	glance->public = pgcs_glance_hash(public);
 }
 
 static bool

@@ -53,4 +53,7 @@ extern void pgcs_reader_free(PgcsReader *reader);
 extern bool pgcs_glance(PgcsGlance *glance, PgcsReader *reader, int directory,
 						const char *name);
 
+/* Equal keys have the same; that of others differs, but for bad luck. */
+extern uint64_t pgcs_glance_hash(PgcsBytes public);
+
 #endif							/* PGCS_GLANCE_H */

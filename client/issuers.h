@@ -6,9 +6,6 @@
 #define PGCS_ISSUERS_H
 
 #include <stdbool.h>
-#include <stdint.h>
-
-#include <openssl/lhash.h>
 
 #include "der.h"
 
@@ -17,18 +14,17 @@ typedef struct PgcsIssuer
 	PgcsBytes	name;			/* as DER, its bytes behind this struct */
 	bool		asked;			/* for whoever asks which are wanted */
 	bool		wanted;
+	struct PgcsIssuer *next;
 } PgcsIssuer;
 
 typedef struct PgcsIssuers
 {
-	OPENSSL_LHASH *by_name;		/* owns them */
+	void	   *by_name;		/* a tree of tsearch() */
+	PgcsIssuer *first;			/* all of them, in a list that owns them */
 } PgcsIssuers;
 
 /* The one of this name, made if there was none.  NULL: no memory. */
 extern PgcsIssuer *pgcs_issuers_find(PgcsIssuers *issuers, PgcsBytes name);
 extern void pgcs_issuers_free(PgcsIssuers *issuers);
-
-/* Equal bytes have the same; that of others differs, but for bad luck. */
-extern uint64_t pgcs_bytes_hash(PgcsBytes bytes);
 
 #endif							/* PGCS_ISSUERS_H */

@@ -212,7 +212,7 @@ find_public_keys(const PgcsPool *pool, PublicKeys *keys)
 		if (bits != NULL &&
 			pgcs_der_public_key(ASN1_STRING_get0_data(bits),
 								(size_t) ASN1_STRING_length(bits), &public))
-			keys->hashes[keys->n++] = pgcs_bytes_hash(public);
+			keys->hashes[keys->n++] = pgcs_glance_hash(public);
 	}
 	if (keys->n > 1)
 		qsort(keys->hashes, keys->n, sizeof(*keys->hashes), compare_hashes);
