@@ -51,11 +51,15 @@ pgcs_narrow_add_directory(PgcsNarrow *narrow, const char *directory,
 		return false;
 	if (!pgcs_scan_directory(directory, &listing, problems))
 		return !problems->failed;
-	if (listing.n == 0 || !make_room(narrow, listing.n))
+	if (listing.n == 0)
 	{
-		ok = listing.n == 0;
 		pgcs_listing_free(&listing);
-		return ok;
+		return true;
+	}
+	if (!make_room(narrow, listing.n))
+	{
+		pgcs_listing_free(&listing);
+		return false;
 	}
 	narrow->listings[narrow->n_listings++] = listing;
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

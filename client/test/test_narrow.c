@@ -5,10 +5,15 @@
  * Each folder is chosen from twice, for several roles; t/120_random_pki.pl does
  * the same with random ones.
  */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <openssl/pem.h>
 
@@ -367,6 +372,29 @@ test_certificates(void)
 	end("a key that does not show whose it is", "a.crt 1.pem");
 }
 
+/* Whoever opens a FIFO wakes who waits at its other end. */
+static void
+test_fifo(void)
+{
+	char	   *path;
+	pid_t		writer;
+
+	begin();
+	path = test_path(in_folder("a.fifo"));
+	put_both("a.pem", &alice);
+	if (mkfifo(path, 0600) != 0 || (writer = fork()) < 0)
+		die("no FIFO, or no process");
+	if (writer == 0)
+		_exit(open(path, O_WRONLY) < 0);
+	usleep(200 * 1000);
+	end("a FIFO beside it", "a.pem a.pem");
+	usleep(200 * 1000);
+	ok(waitpid(writer, NULL, WNOHANG) == 0, "which nobody has opened");
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	free(path);
+}
+
 static void
 test_completed(void)
 {
@@ -423,6 +451,7 @@ main(void)
 	test_lines();
 	test_keys();
 	test_certificates();
+	test_fifo();
 	test_completed();
 	free_cert(&ca);
 	free_cert(&other_ca);
