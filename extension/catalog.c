@@ -67,6 +67,15 @@ pgcp_role_by_oid(Oid oid, PgcpRole *role)
 	return true;
 }
 
+/* NULL if there is no such role. */
+char *
+pgcp_role_name(Oid oid)
+{
+	PgcpRole	role;
+
+	return pgcp_role_by_oid(oid, &role) ? pstrdup(NameStr(role.name)) : NULL;
+}
+
 /* All roles that can log in, as a list of PgcpRole. */
 List *
 pgcp_login_roles(void)

@@ -35,10 +35,13 @@ static bool names_to_confirm = false;
 static Oid	judged_role;
 static Oid	judged_database;
 
+/* Most logins have none, so that the first one begins them. */
 static void
 add_line(StringInfo lines, const char *line)
 {
-	if (lines->len > 0)
+	if (lines->data == NULL)
+		initStringInfo(lines);
+	else
 		appendStringInfoChar(lines, '\n');
 	appendStringInfoString(lines, line);
 }
@@ -91,8 +94,8 @@ ask_policies(Port *port, const PgcpConnection *connection, const PgcpRole *role,
 	const char *problem = NULL;
 	PgcertFacts *facts;
 	List	   *findings;
-	StringInfoData rejected;
-	StringInfoData recorded;
+	StringInfoData rejected = {0};
+	StringInfoData recorded = {0};
 	ListCell   *cell;
 
 	if (set->exempt || asked == NIL)
@@ -101,8 +104,6 @@ ask_policies(Port *port, const PgcpConnection *connection, const PgcpRole *role,
 	findings = pgcp_policies_judge(asked, facts, problem, role,
 								   (int64) time(NULL));
 
-	initStringInfo(&rejected);
-	initStringInfo(&recorded);
 	foreach(cell, findings)
 	{
 		PgcpFinding *finding = (PgcpFinding *) lfirst(cell);
@@ -260,7 +261,7 @@ pgcp_login_rejection(Port *port, const PgcpRole *role, Oid database_oid,
 	PgcpPolicySet *set = pgcp_policies_for(role, database_oid, trial);
 	const char *problem = NULL;
 	List	   *concerned = NIL;
-	StringInfoData rejected;
+	StringInfoData rejected = {0};
 	ListCell   *cell;
 
 	if (set->exempt)
@@ -284,7 +285,6 @@ pgcp_login_rejection(Port *port, const PgcpRole *role, Oid database_oid,
 	if (concerned == NIL)
 		return NULL;
 
-	initStringInfo(&rejected);
 	foreach(cell, pgcp_policies_judge(concerned,
 									  pgcp_session_facts(port, &problem), problem,
 									  role, (int64) time(NULL)))
@@ -294,5 +294,5 @@ pgcp_login_rejection(Port *port, const PgcpRole *role, Oid database_oid,
 		if (finding->enforced)
 			add_line(&rejected, finding->reason);
 	}
-	return rejected.len > 0 ? rejected.data : NULL;
+	return rejected.data;
 }

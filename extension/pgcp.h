@@ -97,6 +97,7 @@ typedef struct PgcpLabel
 
 extern bool pgcp_role_by_name(const char *name, PgcpRole *role);
 extern bool pgcp_role_by_oid(Oid oid, PgcpRole *role);
+extern char *pgcp_role_name(Oid oid);
 extern List *pgcp_login_roles(void);
 extern bool pgcp_role_has_members(Oid oid);
 extern List *pgcp_groups_of_role(Oid oid);
@@ -117,11 +118,10 @@ typedef enum PgcpPolicyKind
 typedef struct PgcpPolicy
 {
 	PgcpPolicyKind kind;
-	char	   *name;			/* of role, group or database; NULL for
+	Oid			object_oid;		/* of role, group or database; InvalidOid for
 								 * DEFAULT */
-	Oid			object_oid;		/* InvalidOid for DEFAULT */
-	List	   *through;		/* of a group: names, the role's own group
-								 * first */
+	PgcpGroup  *through;		/* of a group: the role's group that belongs
+								 * to it, NULL if the role does itself */
 	char	   *text;			/* NULL if it cannot even be fetched */
 	PgcertPolicy *parsed;		/* NULL if it cannot be read */
 	char	   *problem;		/* why not, else NULL */
@@ -148,7 +148,7 @@ extern void pgcp_policy_report_error(const char *whose, const char *text,
 									 const PgcertError *error);
 extern char *pgcp_policy_error_text(const PgcertError *error);
 extern PgcpPolicy *pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid,
-									char *name, char *text);
+									char *text);
 extern PgcpPolicySet *pgcp_policies_for(const PgcpRole *role,
 										Oid database_oid,
 										const PgcpTrial *trial);
@@ -177,6 +177,7 @@ extern List *pgcp_policies_judge(List *policies, const PgcertFacts *facts,
 								 const char *problem, const PgcpRole *role,
 								 int64 now);
 extern bool pgcp_policy_disconnects(const PgcpPolicy *policy);
+extern char *pgcp_policy_name(const PgcpPolicy *policy);
 extern char *pgcp_policy_owner(const PgcpPolicy *policy);
 extern bool pgcp_policy_is_enforced(const PgcpPolicy *policy);
 extern PgcertLocal pgcp_policy_local(const PgcpPolicy *policy);

@@ -82,7 +82,7 @@ pgcp_policy_report_error(const char *whose, const char *text,
 
 /* Makes a policy of its text; NULL stands for one that cannot be fetched. */
 PgcpPolicy *
-pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid, char *name, char *text)
+pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid, char *text)
 {
 	PgcpPolicy *policy = palloc0(sizeof(PgcpPolicy));
 	PgcpHold   *hold = pgcp_hold(pgcp_free_policy);
@@ -90,7 +90,6 @@ pgcp_policy_read(PgcpPolicyKind kind, Oid object_oid, char *name, char *text)
 
 	policy->kind = kind;
 	policy->object_oid = object_oid;
-	policy->name = name;
 	policy->text = text;
 
 	if (text == NULL)
@@ -124,17 +123,6 @@ label_or_trial(Oid class_oid, Oid object_oid, const PgcpTrial *trial)
 	return label;
 }
 
-static char *
-role_name(Oid oid)
-{
-	PgcpRole	role;
-
-	if (pgcp_role_by_oid(oid, &role))
-		return pstrdup(NameStr(role.name));
-	/* dropped a moment ago */
-	return psprintf("%u", oid);
-}
-
 static PgcpPolicySet *
 read_policies(const PgcpRole *role, Oid database_oid, const PgcpTrial *trial)
 {
@@ -155,8 +143,7 @@ read_policies(const PgcpRole *role, Oid database_oid, const PgcpTrial *trial)
 	label = label_or_trial(AuthIdRelationId, role->oid, trial);
 	if (label != NULL)
 	{
-		set->own = pgcp_policy_read(PGCP_POLICY_ROLE, role->oid,
-									pstrdup(NameStr(role->name)), label->text);
+		set->own = pgcp_policy_read(PGCP_POLICY_ROLE, role->oid, label->text);
 		if (set->own->parsed != NULL && set->own->parsed->exempt)
 		{
 			set->exempt = true;
@@ -168,7 +155,7 @@ read_policies(const PgcpRole *role, Oid database_oid, const PgcpTrial *trial)
 	{
 		PgcpPolicy *policy;
 
-		policy = pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid, NULL,
+		policy = pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid,
 								  pstrdup(pgcp_setting_default_policy()));
 		if (policy->parsed == NULL || !policy->parsed->exempt)
 			set->policies = lappend(set->policies, policy);
@@ -182,14 +169,12 @@ read_policies(const PgcpRole *role, Oid database_oid, const PgcpTrial *trial)
 		label = label_or_trial(AuthIdRelationId, group->oid, trial);
 		if (label == NULL)
 			continue;
-		policy = pgcp_policy_read(PGCP_POLICY_GROUP, group->oid,
-								  role_name(group->oid), label->text);
+		policy = pgcp_policy_read(PGCP_POLICY_GROUP, group->oid, label->text);
 
 		/* it lifts what binds the group's own logins, not its members' */
 		if (policy->parsed != NULL && policy->parsed->exempt)
 			continue;
-		for (PgcpGroup *step = group->member; step; step = step->member)
-			policy->through = lcons(role_name(step->oid), policy->through);
+		policy->through = group->member;
 		set->policies = lappend(set->policies, policy);
 	}
 
@@ -197,15 +182,9 @@ read_policies(const PgcpRole *role, Oid database_oid, const PgcpTrial *trial)
 	{
 		label = label_or_trial(DatabaseRelationId, database_oid, trial);
 		if (label != NULL)
-		{
-			char	   *name = pgcp_database_name(database_oid);
-
-			set->policies =
-				lappend(set->policies,
-						pgcp_policy_read(PGCP_POLICY_DATABASE, database_oid,
-										 name ? name : psprintf("%u", database_oid),
-										 label->text));
-		}
+			set->policies = lappend(set->policies,
+									pgcp_policy_read(PGCP_POLICY_DATABASE,
+													 database_oid, label->text));
 	}
 	return set;
 }
@@ -243,22 +222,40 @@ pgcp_policies_for(const PgcpRole *role, Oid database_oid,
 	pg_unreachable();
 }
 
-/* Whose policy: role "x", group "g", database "d", default_policy. */
+/*
+ * The name of the role, group or database; NULL for the default, and for what
+ * was dropped a moment ago.  A policy that accepts never needs it.
+ */
 char *
-pgcp_policy_owner(const PgcpPolicy *policy)
+pgcp_policy_name(const PgcpPolicy *policy)
 {
 	switch (policy->kind)
 	{
 		case PGCP_POLICY_ROLE:
-			return psprintf("role \"%s\"", policy->name);
 		case PGCP_POLICY_GROUP:
-			return psprintf("group \"%s\"", policy->name);
+			return pgcp_role_name(policy->object_oid);
 		case PGCP_POLICY_DATABASE:
-			return psprintf("database \"%s\"", policy->name);
+			return pgcp_database_name(policy->object_oid);
 		case PGCP_POLICY_DEFAULT:
 			break;
 	}
-	return pstrdup("default_policy");
+	return NULL;
+}
+
+/* Whose policy: role "x", group "g", database "d", default_policy. */
+char *
+pgcp_policy_owner(const PgcpPolicy *policy)
+{
+	const char *kind =
+		policy->kind == PGCP_POLICY_ROLE ? "role" :
+		policy->kind == PGCP_POLICY_GROUP ? "group" : "database";
+	char	   *name = pgcp_policy_name(policy);
+
+	if (policy->kind == PGCP_POLICY_DEFAULT)
+		return pstrdup("default_policy");
+	if (name == NULL)
+		return psprintf("%s %u", kind, policy->object_oid);
+	return psprintf("%s \"%s\"", kind, name);
 }
 
 /* Does it reject, as far as it is asked?  What cannot be read does. */
@@ -322,20 +319,26 @@ pgcp_policies_judge(List *policies, const PgcertFacts *facts,
 	foreach(cell, policies)
 	{
 		PgcpPolicy *policy = (PgcpPolicy *) lfirst(cell);
-		PgcpFinding *finding = palloc0(sizeof(PgcpFinding));
+		PgcertVerdict *verdict = NULL;
+		char	   *reason;
+		PgcpFinding *finding;
 
-		finding->policy = policy;
-		finding->enforced = pgcp_policy_is_enforced(policy);
 		if (policy->parsed != NULL && facts == NULL)
-			finding->reason = psprintf("Policy of %s could not be judged: %s.",
-									   pgcp_policy_owner(policy), problem);
+			reason = psprintf("Policy of %s could not be judged: %s.",
+							  pgcp_policy_owner(policy), problem);
 		else
 		{
-			finding->verdict = pgcp_policy_judge(policy, facts, role, now);
-			finding->reason = pgcp_policy_rejection(policy, finding->verdict);
+			verdict = pgcp_policy_judge(policy, facts, role, now);
+			reason = pgcp_policy_rejection(policy, verdict);
 		}
-		if (finding->reason != NULL)
-			findings = lappend(findings, finding);
+		if (reason == NULL)
+			continue;
+		finding = palloc(sizeof(PgcpFinding));
+		finding->policy = policy;
+		finding->verdict = verdict;
+		finding->reason = reason;
+		finding->enforced = pgcp_policy_is_enforced(policy);
+		findings = lappend(findings, finding);
 	}
 	return findings;
 }
@@ -364,16 +367,14 @@ pgcp_policy_judge(const PgcpPolicy *policy, const PgcertFacts *facts,
 char *
 pgcp_policy_rejection(const PgcpPolicy *policy, const PgcertVerdict *verdict)
 {
-	char	   *owner = pgcp_policy_owner(policy);
-
 	if (policy->parsed == NULL)
 		return psprintf("Policy of %s cannot be read: %s.",
-						owner, policy->problem);
+						pgcp_policy_owner(policy), policy->problem);
 	if (verdict == NULL)
 		return psprintf("Policy of %s could not be judged: out of memory, or an error of OpenSSL.",
-						owner);
+						pgcp_policy_owner(policy));
 	if (verdict->truth == PGCERT_TRUE)
 		return NULL;
-	return psprintf("Policy of %s: %s.", owner,
+	return psprintf("Policy of %s: %s.", pgcp_policy_owner(policy),
 					pgcp_take_text(pgcert_verdict_reason(verdict)));
 }

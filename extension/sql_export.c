@@ -34,13 +34,11 @@ static char *
 label_statement(const PgcpLabel *label)
 {
 	bool		is_role = label->class_oid == AuthIdRelationId;
-	PgcpRole	role;
 	char	   *name;
 	PgcpPolicy *policy;
 
 	if (is_role)
-		name = pgcp_role_by_oid(label->object_oid, &role) ?
-			pstrdup(NameStr(role.name)) : NULL;
+		name = pgcp_role_name(label->object_oid);
 	else
 		name = pgcp_database_name(label->object_oid);
 	if (name == NULL)
@@ -48,7 +46,7 @@ label_statement(const PgcpLabel *label)
 								label->object_oid), "which does not exist");
 
 	policy = pgcp_policy_read(is_role ? PGCP_POLICY_ROLE : PGCP_POLICY_DATABASE,
-							  label->object_oid, name, label->text);
+							  label->object_oid, label->text);
 	if (policy->parsed == NULL)
 		return comment(pgcp_policy_owner(policy),
 					   psprintf("which cannot be read: %s", policy->problem));
@@ -69,7 +67,7 @@ compare_lines(const ListCell *a, const ListCell *b)
 static char *
 default_statement(const char *text)
 {
-	PgcpPolicy *policy = pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid, NULL,
+	PgcpPolicy *policy = pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid,
 										  pstrdup(text));
 
 	if (policy->parsed == NULL)

@@ -227,16 +227,10 @@ count_covered_roles(PolicyCount *counts, int n_counts)
 static PgcpPolicy *
 policy_of_label(PgcpLabel *label)
 {
-	PgcpRole	role;
-
 	if (label->class_oid == AuthIdRelationId)
-		return pgcp_policy_read(PGCP_POLICY_ROLE, label->object_oid,
-								pgcp_role_by_oid(label->object_oid, &role) ?
-								pstrdup(NameStr(role.name)) : NULL,
-								label->text);
+		return pgcp_policy_read(PGCP_POLICY_ROLE, label->object_oid, label->text);
 	if (label->class_oid == DatabaseRelationId)
 		return pgcp_policy_read(PGCP_POLICY_DATABASE, label->object_oid,
-								pgcp_database_name(label->object_oid),
 								label->text);
 	return NULL;
 }
@@ -265,7 +259,7 @@ pg_cert_policies(PG_FUNCTION_ARGS)
 	}
 	if (pgcp_setting_default_policy() != NULL)
 		counts[n_counts++].policy =
-			pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid, NULL,
+			pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid,
 							 pstrdup(pgcp_setting_default_policy()));
 	count_covered_roles(counts, n_counts);
 
@@ -276,7 +270,7 @@ pg_cert_policies(PG_FUNCTION_ARGS)
 		bool		nulls[N_COLS] = {false};
 
 		values[COL_KIND] = CStringGetTextDatum(kind_word(policy->kind));
-		values[COL_NAME] = name_or_null(policy->name, &nulls[COL_NAME]);
+		values[COL_NAME] = name_or_null(pgcp_policy_name(policy), &nulls[COL_NAME]);
 		values[COL_POLICY] = policy_text_or_null(policy->text, &nulls[COL_POLICY]);
 		nulls[COL_PARSED] = policy->parsed == NULL;
 		if (policy->parsed != NULL)
@@ -289,16 +283,27 @@ pg_cert_policies(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* The names of the groups on the way to one, the role's own group first. */
 static Datum
-names_array(List *names)
+names_of_steps(const PgcpGroup *last)
 {
-	Datum	   *items = palloc(sizeof(Datum) * Max(list_length(names), 1));
+	Datum	   *items;
 	int			n = 0;
-	ListCell   *cell;
+	int			at;
 
-	foreach(cell, names)
-		items[n++] = DirectFunctionCall1(namein,
-										 CStringGetDatum((char *) lfirst(cell)));
+	for (const PgcpGroup *step = last; step; step = step->member)
+		n++;
+	items = palloc(sizeof(Datum) * Max(n, 1));
+	at = n;
+	for (const PgcpGroup *step = last; step; step = step->member)
+	{
+		char	   *name = pgcp_role_name(step->oid);
+
+		/* the number of one that was dropped a moment ago */
+		if (name == NULL)
+			name = psprintf("%u", step->oid);
+		items[--at] = DirectFunctionCall1(namein, CStringGetDatum(name));
+	}
 	return PointerGetDatum(construct_array(items, n, NAMEOID, NAMEDATALEN,
 										   false, TYPALIGN_CHAR));
 }
@@ -315,10 +320,10 @@ put_applying_policy(FunctionCallInfo fcinfo, const PgcpPolicy *policy)
 	bool		nulls[N_COLS] = {false};
 
 	values[COL_KIND] = CStringGetTextDatum(kind_word(policy->kind));
-	values[COL_NAME] = name_or_null(policy->name, &nulls[COL_NAME]);
+	values[COL_NAME] = name_or_null(pgcp_policy_name(policy), &nulls[COL_NAME]);
 	nulls[COL_THROUGH] = policy->kind != PGCP_POLICY_GROUP;
 	if (policy->kind == PGCP_POLICY_GROUP)
-		values[COL_THROUGH] = names_array(policy->through);
+		values[COL_THROUGH] = names_of_steps(policy->through);
 	values[COL_POLICY] = policy_text_or_null(policy->text, &nulls[COL_POLICY]);
 	values[COL_MODE] = CStringGetTextDatum(mode_word(policy));
 	values[COL_LOCAL] = CStringGetTextDatum(local_word(pgcp_policy_local(policy)));
