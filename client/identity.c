@@ -66,6 +66,7 @@ pgcs_identity *
 pgcs_identity_new(PgcsFile *cert, const char *key_path)
 {
 	pgcs_identity *identity = calloc(1, sizeof(*identity));
+	unsigned char digest[PGCERT_SHA256_LEN];
 
 	if (identity == NULL)
 		return NULL;
@@ -112,11 +113,11 @@ pgcs_identity_new(PgcsFile *cert, const char *key_path)
 	identity->issuer = pgcert_name_text(X509_get_issuer_name(identity->leaf));
 	identity->sans = sans_text(identity->facts);
 	if (identity->subject == NULL || identity->issuer == NULL ||
-		identity->sans == NULL)
+		identity->sans == NULL ||
+		!pgcert_cert_sha256(identity->leaf, digest))
 		goto fail;
-	for (size_t i = 0; i < PGCERT_SHA256_LEN; i++)
-		snprintf(identity->fingerprint + 2 * i, 3, "%02x",
-				 identity->facts->cert_sha256[i]);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(identity->fingerprint + 2 * i, 3, "%02x", digest[i]);
 	if (identity->facts->has_certificate && X509_check_ca(identity->leaf) > 0 &&
 		!pgcs_reasons_have(&identity->reasons, "ca-certificate"))
 		pgcs_reasons_add(&identity->reasons, PGCS_DOUBT, "ca-certificate",

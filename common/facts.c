@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/evp.h>
 
@@ -29,8 +30,7 @@ pgcert_facts_free(PgcertFacts *facts)
 {
 	if (facts == NULL)
 		return;
-	X509_NAME_free(facts->subject);
-	X509_NAME_free(facts->issuer);
+	X509_free(facts->certificate);
 	free(facts->cn);
 	for (size_t i = 0; i < facts->n_sans; i++)
 		free(facts->sans[i].value);
@@ -43,7 +43,7 @@ pgcert_facts_free(PgcertFacts *facts)
 	free(facts->policy_oids);
 	free(facts->serial);
 	for (size_t i = 0; i < facts->n_cas; i++)
-		X509_NAME_free(facts->cas[i].subject);
+		X509_free(facts->cas[i].certificate);
 	free(facts->cas);
 	free(facts);
 }
@@ -73,18 +73,17 @@ pgcert_cert_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN])
 bool
 pgcert_time_seconds(const ASN1_TIME *time, int64_t *seconds)
 {
-	ASN1_TIME  *epoch = ASN1_TIME_set(NULL, 0);
+	static const struct tm epoch = {.tm_year = 70, .tm_mday = 1};
+	struct tm	tm;
 	int			days;
 	int			secs;
-	bool		ok;
 
-	ok = epoch != NULL && time != NULL &&
-		ASN1_TIME_check(time) == 1 &&
-		ASN1_TIME_diff(&days, &secs, epoch, time) == 1;
-	if (ok)
-		*seconds = (int64_t) days * 86400 + secs;
-	ASN1_TIME_free(epoch);
-	return ok;
+	/* of NULL, OpenSSL would tell the present time */
+	if (time == NULL || ASN1_TIME_to_tm(time, &tm) != 1 ||
+		OPENSSL_gmtime_diff(&days, &secs, &epoch, &tm) != 1)
+		return false;
+	*seconds = (int64_t) days * 86400 + secs;
+	return true;
 }
 
 const char *
@@ -183,8 +182,9 @@ name_state(const X509_NAME *name)
 
 /* The subject's only common name, in UTF-8. */
 static bool
-read_cn(PgcertFacts *facts, X509_NAME *subject)
+read_cn(PgcertFacts *facts, X509 *leaf)
 {
+	X509_NAME  *subject = X509_get_subject_name(leaf);
 	int			index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	unsigned char *utf8 = NULL;
 	int			len;
@@ -294,13 +294,11 @@ read_chain(PgcertFacts *facts, STACK_OF(X509) *chain, const bool *trusted)
 		return false;
 	for (int i = 1; i < n; i++)
 	{
-		X509	   *cert = sk_X509_value(chain, i);
 		PgcertCa   *ca = &facts->cas[facts->n_cas++];
 
+		ca->certificate = sk_X509_value(chain, i);
+		X509_up_ref(ca->certificate);
 		ca->trusted = trusted[i];
-		ca->subject = X509_NAME_dup(X509_get_subject_name(cert));
-		if (ca->subject == NULL || !pgcert_key_sha256(cert, ca->key_sha256))
-			return false;
 	}
 	return true;
 }
@@ -309,19 +307,15 @@ bool
 pgcert_facts_set_certificate(PgcertFacts *facts, X509 *leaf,
 							 STACK_OF(X509) *chain, const bool *trusted)
 {
-	facts->subject = X509_NAME_dup(X509_get_subject_name(leaf));
-	facts->issuer = X509_NAME_dup(X509_get_issuer_name(leaf));
-	if (facts->subject == NULL || facts->issuer == NULL)
-		return false;
-	facts->subject_state = name_state(facts->subject);
-	facts->issuer_state = name_state(facts->issuer);
-	if (!read_cn(facts, facts->subject) ||
+	X509_up_ref(leaf);
+	facts->certificate = leaf;
+	facts->subject_state = name_state(X509_get_subject_name(leaf));
+	facts->issuer_state = name_state(X509_get_issuer_name(leaf));
+	if (!read_cn(facts, leaf) ||
 		!read_serial(facts, leaf) ||
 		!pgcert_facts_read_sans(facts, leaf) ||
 		!pgcert_facts_read_ekus(facts, leaf) ||
-		!pgcert_facts_read_policy_oids(facts, leaf) ||
-		!pgcert_cert_sha256(leaf, facts->cert_sha256) ||
-		!pgcert_key_sha256(leaf, facts->key_sha256))
+		!pgcert_facts_read_policy_oids(facts, leaf))
 		return false;
 	read_validity(facts, leaf);
 	facts->key_type = pgcert_key_type(leaf);

@@ -54,8 +54,7 @@ typedef struct PgcertSan
 /* One CA of the verified chain, the leaf's issuer first, the anchor last. */
 typedef struct PgcertCa
 {
-	X509_NAME  *subject;
-	unsigned char key_sha256[PGCERT_SHA256_LEN];
+	X509	   *certificate;
 	bool		trusted;		/* itself in ssl_ca_file, byte for byte */
 } PgcertCa;
 
@@ -67,9 +66,8 @@ typedef struct PgcertFacts
 
 	/* the leaf; nothing below counts unless has_certificate */
 	bool		has_certificate;
-	X509_NAME  *subject;
+	X509	   *certificate;	/* for its names and hashes, which few ask for */
 	PgcertState subject_state;	/* empty: absent */
-	X509_NAME  *issuer;
 	PgcertState issuer_state;
 	PgcertState cn_state;
 	char	   *cn;				/* UTF-8 */
@@ -86,9 +84,6 @@ typedef struct PgcertFacts
 	PgcertState serial_state;	/* negative or empty: malformed */
 	unsigned char *serial;		/* big-endian, no leading zero bytes */
 	size_t		serial_len;
-	unsigned char cert_sha256[PGCERT_SHA256_LEN];
-	unsigned char key_sha256[PGCERT_SHA256_LEN];	/* of the
-													 * SubjectPublicKeyInfo */
 	const char *key_type;		/* "RSA", "RSA-PSS", "EC", "Ed25519", "Ed448",
 								 * or NULL for any other */
 	PgcertState validity_state;
@@ -114,8 +109,9 @@ extern PgcertFacts *pgcert_facts_new(PgcertLink link, int tls_version);
  * Adds the certificate, once.  chain is the verified chain as OpenSSL gives
  * it, leaf first, with trusted[i] telling whether chain element i is itself
  * in ssl_ca_file (trusted[0] is ignored); both are NULL where the chain is
- * not known.  Nothing is kept of the arguments.  False on an OpenSSL error or
- * when memory is out: the facts must then not be used.
+ * not known.  The certificates are kept, with a reference each, and must not
+ * be changed any more.  False on an OpenSSL error or when memory is out: the
+ * facts must then not be used.
  */
 extern bool pgcert_facts_set_certificate(PgcertFacts *facts, X509 *leaf,
 										 STACK_OF(X509) *chain,
@@ -125,9 +121,13 @@ extern void pgcert_facts_free(PgcertFacts *facts);
 
 /* Parts of the above that others need of a single certificate. */
 
-/* SHA-256 of the DER SubjectPublicKeyInfo, as RFC 7469 computes a pin. */
-extern bool pgcert_key_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN]);
-extern bool pgcert_cert_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN]);
+/*
+ * SHA-256 of the DER SubjectPublicKeyInfo, as RFC 7469 computes a pin, and of
+ * the whole certificate.  False when memory is out.
+ */
+typedef bool PgcertHash (X509 *cert, unsigned char digest[PGCERT_SHA256_LEN]);
+extern PgcertHash pgcert_key_sha256;
+extern PgcertHash pgcert_cert_sha256;
 
 /* Seconds since 1970; false if the time is malformed. */
 extern bool pgcert_time_seconds(const ASN1_TIME *time, int64_t *seconds);

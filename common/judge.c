@@ -42,6 +42,17 @@ match_bytes(const PgcertValue *value, const unsigned char *bytes, size_t len)
 	return match_if(value->bytes_len == len && memcmp(value->bytes, bytes, len) == 0);
 }
 
+/* A hash that could not be computed is neither equal nor another one. */
+static PgcertMatch
+match_hash(const PgcertValue *value, PgcertHash *hash, X509 *certificate)
+{
+	unsigned char bytes[PGCERT_SHA256_LEN];
+
+	if (!hash(certificate, bytes))
+		return PGCERT_MATCH_NOT_THERE;
+	return match_bytes(value, bytes, sizeof(bytes));
+}
+
 /* Among the subjectAltNames of the value's type; types are never mixed. */
 static PgcertMatch
 match_san(const PgcertValue *value, const PgcertFacts *facts, const char *role)
@@ -80,19 +91,20 @@ match_ca(PgcertClauseKind kind, const PgcertValue *value, const PgcertFacts *fac
 	for (size_t i = 0; i < facts->n_cas; i++)
 	{
 		const PgcertCa *ca = &facts->cas[i];
-		bool		same;
+		PgcertMatch one;
 
 		if (kind == PGCERT_CLAUSE_CA)
 		{
 			/* an intermediate that the client sent can have any name */
 			if (!ca->trusted)
 				continue;
-			same = pgcert_name_equal(ca->subject, value->name);
+			one = match_if(pgcert_name_equal(X509_get_subject_name(ca->certificate),
+											 value->name));
 		}
 		else
-			same = match_bytes(value, ca->key_sha256, PGCERT_SHA256_LEN) == PGCERT_MATCH_YES;
-		if (same)
-			return PGCERT_MATCH_YES;
+			one = match_hash(value, pgcert_key_sha256, ca->certificate);
+		if (one != PGCERT_MATCH_NO)
+			return one;
 		result = PGCERT_MATCH_NO;
 	}
 	return result;
@@ -139,18 +151,20 @@ match_value(const PgcertClause *clause, const PgcertValue *value,
 				return match_state(facts->cn_state);
 			return pgcert_pattern_match(value, role, facts->cn, facts->cn_len, false);
 		case PGCERT_CLAUSE_DN:
-			return match_name(value, facts->subject_state, facts->subject);
+			return match_name(value, facts->subject_state,
+							  X509_get_subject_name(facts->certificate));
 		case PGCERT_CLAUSE_ISSUER:
-			return match_name(value, facts->issuer_state, facts->issuer);
+			return match_name(value, facts->issuer_state,
+							  X509_get_issuer_name(facts->certificate));
 		case PGCERT_CLAUSE_SAN:
 			return match_san(value, facts, role);
 		case PGCERT_CLAUSE_CA:
 		case PGCERT_CLAUSE_CA_KEY_SHA256:
 			return match_ca(clause->kind, value, facts);
 		case PGCERT_CLAUSE_KEY_SHA256:
-			return match_bytes(value, facts->key_sha256, PGCERT_SHA256_LEN);
+			return match_hash(value, pgcert_key_sha256, facts->certificate);
 		case PGCERT_CLAUSE_CERT_SHA256:
-			return match_bytes(value, facts->cert_sha256, PGCERT_SHA256_LEN);
+			return match_hash(value, pgcert_cert_sha256, facts->certificate);
 		case PGCERT_CLAUSE_SERIAL:
 			if (facts->serial_state != PGCERT_PRESENT)
 				return match_state(facts->serial_state);

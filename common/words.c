@@ -147,6 +147,17 @@ add_sans(PgcertBuf *buf, const PgcertFacts *facts)
 	}
 }
 
+static void
+add_hash(PgcertBuf *buf, PgcertHash *hash, X509 *certificate)
+{
+	unsigned char bytes[PGCERT_SHA256_LEN];
+
+	if (hash(certificate, bytes))
+		pgcert_buf_hex(buf, bytes, sizeof(bytes));
+	else
+		pgcert_buf_text(buf, "not known");
+}
+
 /* The CAs that count for ca (in ssl_ca_file) or for ca_key_sha256 (all). */
 static void
 add_cas(PgcertBuf *buf, PgcertClauseKind kind, const PgcertFacts *facts)
@@ -160,9 +171,9 @@ add_cas(PgcertBuf *buf, PgcertClauseKind kind, const PgcertFacts *facts)
 		if (buf->len > before)
 			pgcert_buf_text(buf, ", ");
 		if (kind == PGCERT_CLAUSE_CA)
-			add_name(buf, facts->cas[i].subject);
+			add_name(buf, X509_get_subject_name(facts->cas[i].certificate));
 		else
-			pgcert_buf_hex(buf, facts->cas[i].key_sha256, PGCERT_SHA256_LEN);
+			add_hash(buf, pgcert_key_sha256, facts->cas[i].certificate);
 	}
 	if (buf->len == before)
 		pgcert_buf_text(buf, "absent");
@@ -241,12 +252,12 @@ pgcert_words_found(PgcertClauseKind kind, const PgcertFacts *facts, int64_t now)
 		case PGCERT_CLAUSE_DN:
 			state = facts->subject_state;
 			if (state == PGCERT_PRESENT)
-				add_name(&buf, facts->subject);
+				add_name(&buf, X509_get_subject_name(facts->certificate));
 			break;
 		case PGCERT_CLAUSE_ISSUER:
 			state = facts->issuer_state;
 			if (state == PGCERT_PRESENT)
-				add_name(&buf, facts->issuer);
+				add_name(&buf, X509_get_issuer_name(facts->certificate));
 			break;
 		case PGCERT_CLAUSE_SAN:
 			state = facts->san_state;
@@ -260,10 +271,10 @@ pgcert_words_found(PgcertClauseKind kind, const PgcertFacts *facts, int64_t now)
 				add_cas(&buf, kind, facts);
 			break;
 		case PGCERT_CLAUSE_KEY_SHA256:
-			pgcert_buf_hex(&buf, facts->key_sha256, PGCERT_SHA256_LEN);
+			add_hash(&buf, pgcert_key_sha256, facts->certificate);
 			break;
 		case PGCERT_CLAUSE_CERT_SHA256:
-			pgcert_buf_hex(&buf, facts->cert_sha256, PGCERT_SHA256_LEN);
+			add_hash(&buf, pgcert_cert_sha256, facts->certificate);
 			break;
 		case PGCERT_CLAUSE_SERIAL:
 			state = facts->serial_state;

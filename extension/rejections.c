@@ -88,11 +88,8 @@ pgcp_rejections_add(Port *port, const PgcpRole *role,
 	pgcp_copy_utf8(entry.policy, pgcp_policy_owner(finding->policy),
 				   sizeof(entry.policy));
 	entry.enforced = enforced;
-	if (facts != NULL && facts->has_certificate)
-	{
-		entry.has_certificate = true;
-		memcpy(entry.cert_sha256, facts->cert_sha256, PGCERT_SHA256_LEN);
-	}
+	entry.has_certificate = facts != NULL && facts->has_certificate &&
+		pgcert_cert_sha256(facts->certificate, entry.cert_sha256);
 
 	if (verdict == NULL)
 	{

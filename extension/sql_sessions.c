@@ -72,7 +72,10 @@ put_certificate(const PgcpSession *session, Datum *values, bool *nulls)
 {
 	STACK_OF(X509) *chain = pgcp_session_chain(session);
 	PgcpHold   *hold = pgcp_hold(pgcp_free_facts);
+	X509	   *leaf;
 	PgcertFacts *facts;
+	unsigned char cert_sha256[PGCERT_SHA256_LEN];
+	unsigned char key_sha256[PGCERT_SHA256_LEN];
 
 	values[COL_NOT_AFTER] =
 		TimestampTzGetDatum(time_t_to_timestamptz((pg_time_t) session->not_after));
@@ -81,20 +84,23 @@ put_certificate(const PgcpSession *session, Datum *values, bool *nulls)
 	nulls[COL_CHAIN_KEPT] = false;
 	if (chain == NULL)
 		return;
+	leaf = sk_X509_value(chain, 0);
 	facts = hold->object = pgcert_facts_new(session->connection.link,
 											session->connection.tls_version);
 	if (facts == NULL ||
-		!pgcert_facts_set_certificate(facts, sk_X509_value(chain, 0), NULL, NULL))
+		!pgcert_facts_set_certificate(facts, leaf, NULL, NULL) ||
+		!pgcert_cert_sha256(leaf, cert_sha256) ||
+		!pgcert_key_sha256(leaf, key_sha256))
 		return;
 	values[COL_SUBJECT] =
-		PointerGetDatum(pgcp_text_from_utf8(pgcp_take_text(pgcert_name_text(facts->subject))));
+		PointerGetDatum(pgcp_text_from_utf8(pgcp_take_text(pgcert_name_text(X509_get_subject_name(leaf)))));
 	values[COL_ISSUER] =
-		PointerGetDatum(pgcp_text_from_utf8(pgcp_take_text(pgcert_name_text(facts->issuer))));
+		PointerGetDatum(pgcp_text_from_utf8(pgcp_take_text(pgcert_name_text(X509_get_issuer_name(leaf)))));
 	values[COL_SANS] = sans_of(facts);
 	values[COL_EKUS] = ekus_of(facts);
 	values[COL_SERIAL] = PointerGetDatum(pgcp_hex_text(facts->serial, facts->serial_len));
-	values[COL_CERT_SHA256] = PointerGetDatum(pgcp_hex_text(facts->cert_sha256, PGCERT_SHA256_LEN));
-	values[COL_KEY_SHA256] = PointerGetDatum(pgcp_hex_text(facts->key_sha256, PGCERT_SHA256_LEN));
+	values[COL_CERT_SHA256] = PointerGetDatum(pgcp_hex_text(cert_sha256, sizeof(cert_sha256)));
+	values[COL_KEY_SHA256] = PointerGetDatum(pgcp_hex_text(key_sha256, sizeof(key_sha256)));
 	for (int col = COL_SUBJECT; col <= COL_KEY_SHA256; col++)
 		nulls[col] = false;
 	nulls[COL_SANS] = facts->san_state == PGCERT_ABSENT;

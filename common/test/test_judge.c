@@ -122,8 +122,12 @@ static char hash_of_leaf[2 * PGCERT_SHA256_LEN + 1];
 static char hash_of_cert[2 * PGCERT_SHA256_LEN + 1];
 
 static void
-to_hex(const unsigned char *bytes, char *hex)
+write_hash(char *hex, PgcertHash *hash, X509 *certificate)
 {
+	unsigned char bytes[PGCERT_SHA256_LEN];
+
+	if (!hash(certificate, bytes))
+		abort();
 	for (int i = 0; i < PGCERT_SHA256_LEN; i++)
 		sprintf(hex + 2 * i, "%02x", bytes[i]);
 }
@@ -195,9 +199,9 @@ make_people(void)
 			people[who] = facts_of(leaf, who == ALICE_TWO ? two : one, NULL, who != LONE);
 		X509_free(leaf);
 	}
-	to_hex(people[ALICE]->cas[0].key_sha256, hash_of_one);
-	to_hex(people[ALICE]->key_sha256, hash_of_leaf);
-	to_hex(people[ALICE]->cert_sha256, hash_of_cert);
+	write_hash(hash_of_one, pgcert_key_sha256, people[ALICE]->cas[0].certificate);
+	write_hash(hash_of_leaf, pgcert_key_sha256, people[ALICE]->certificate);
+	write_hash(hash_of_cert, pgcert_cert_sha256, people[ALICE]->certificate);
 	X509_free(one);
 	X509_free(two);
 	X509_free(forged);
@@ -397,6 +401,33 @@ main(void)
 			pgcert_verdict_free(verdict);
 			pgcert_policy_free(policy);
 		}
+	}
+	/* a hash that cannot be computed, as of a certificate with nothing in it */
+	{
+		PgcertError error;
+		const char *clauses[] = {"key_sha256", "cert_sha256"};
+		X509	   *empty = X509_new();
+		PgcertFacts *facts = facts_of(empty, NULL, NULL, true);
+
+		for (size_t i = 0; i < 4; i++)
+		{
+			char		text[100];
+			PgcertPolicy *policy;
+			PgcertVerdict *verdict;
+			char	   *found;
+
+			snprintf(text, sizeof(text), "%s%s%s", clauses[i / 2], i % 2 ? "!=" : "=", hash_of_leaf);
+			policy = pgcert_policy_parse(text, &error);
+			verdict = pgcert_judge(policy, facts, "alice", NOW);
+			found = pgcert_row_found(verdict, 0);
+			ok(verdict->truth == PGCERT_FALSE && strcmp(found, "not known") == 0,
+			   "%s of an empty certificate: %s", text, found);
+			free(found);
+			pgcert_verdict_free(verdict);
+			pgcert_policy_free(policy);
+		}
+		pgcert_facts_free(facts);
+		X509_free(empty);
 	}
 	for (Who who = ALICE; who < N_WHO; who++)
 		pgcert_facts_free(people[who]);
