@@ -14,7 +14,9 @@
 #include "libpq/libpq-be.h"
 #include "libpq/libpq.h"
 #include "miscadmin.h"
+#include "storage/shmem.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/tuplestore.h"
 
 #ifndef USE_OPENSSL
@@ -64,6 +66,17 @@ pgcp_on_shmem_request(shmem_request_hook_type request)
 #else
 	request();
 	return NULL;
+#endif
+}
+
+/* A hash table in shared memory, with room for so many from the start. */
+static inline HTAB *
+pgcp_shmem_hash(const char *name, int n, HASHCTL * how, int flags)
+{
+#if PG_VERSION_NUM >= 190000
+	return ShmemInitHash(name, n, how, flags);
+#else
+	return ShmemInitHash(name, n, n, how, flags);
 #endif
 }
 

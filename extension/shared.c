@@ -41,9 +41,7 @@ startup(void)
 	memory = ShmemInitStruct("pg_cert_policy sessions",
 							 pgcp_sessions_size(), &found);
 	pgcp_sessions_init(memory, found);
-	memory = ShmemInitStruct("pg_cert_policy statistics",
-							 pgcp_statistics_size(), &found);
-	pgcp_statistics_init(memory, found);
+	pgcp_statistics_init();
 	memory = ShmemInitStruct("pg_cert_policy rejections",
 							 pgcp_rejections_size(), &found);
 	pgcp_rejections_init(memory, found);

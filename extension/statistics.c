@@ -3,10 +3,12 @@
  *		How often policies accepted and rejected, by role and database.
  *
  * At most max_tracked pairs are kept; a new one takes the place of the one
- * that was quiet for longest.
+ * that was quiet for longest.  Every login counts under one lock, so that what
+ * is done with it held must not take longer the more pairs there are.
  */
 #include "postgres.h"
 
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
@@ -18,62 +20,81 @@
 PG_FUNCTION_INFO_V1(pg_stat_cert_policy);
 PG_FUNCTION_INFO_V1(pg_stat_cert_policy_reset);
 
-typedef struct Counts
+typedef struct Pair
 {
 	Oid			role_oid;
-	Oid			database_oid;
+	Oid			database_oid;	/* InvalidOid for physical replication */
+} Pair;
+
+typedef struct Counts
+{
+	Pair		pair;
+	dlist_node	by_use;
 	int64		accepted;
 	int64		rejected;
 	int64		would_reject;
-	TimestampTz last_used;
 	TimestampTz last_rejected;	/* 0 if never */
 	char		last_reason[REASON_LEN];	/* UTF-8 */
 } Counts;
 
-typedef struct Statistics
-{
-	int			n_used;
-	Counts		counts[FLEXIBLE_ARRAY_MEMBER];
-} Statistics;
-
-static Statistics *statistics = NULL;
+static HTAB * counts_of_pairs = NULL;
+static dlist_head * pairs_by_use = NULL;	/* the one used last is the first */
 
 Size
 pgcp_statistics_size(void)
 {
-	return add_size(offsetof(Statistics, counts),
-					mul_size(pgcp_setting_max_tracked(), sizeof(Counts)));
+	return add_size(MAXALIGN(sizeof(dlist_head)),
+					hash_estimate_size(pgcp_setting_max_tracked(),
+									   sizeof(Counts)));
 }
 
 void
-pgcp_statistics_init(void *memory, bool found)
+pgcp_statistics_init(void)
 {
-	statistics = memory;
+	HASHCTL		how = {0};
+	bool		found;
+
+	pairs_by_use = ShmemInitStruct("pg_cert_policy statistics",
+								   sizeof(dlist_head), &found);
 	if (!found)
-		memset(memory, 0, pgcp_statistics_size());
+		dlist_init(pairs_by_use);
+	how.keysize = sizeof(Pair);
+	how.entrysize = sizeof(Counts);
+	counts_of_pairs = pgcp_shmem_hash("pg_cert_policy statistics by pair",
+									  pgcp_setting_max_tracked(), &how,
+									  HASH_ELEM | HASH_BLOBS);
 }
 
-/* The entry of a pair, a fresh one if need be.  The lock must be held. */
-static Counts *
-find_counts(Oid role_oid, Oid database_oid)
+static void
+forget(Counts *counts)
 {
-	Counts	   *oldest = NULL;
-	Counts	   *counts;
+	dlist_delete(&counts->by_use);
+	hash_search(counts_of_pairs, &counts->pair, HASH_REMOVE, NULL);
+}
 
-	for (int i = 0; i < statistics->n_used; i++)
+/*
+ * The entry of a pair, a fresh one if need be.  The lock must be held.  NULL
+ * if the memory is not enough for max_tracked after all: no login is to fail
+ * of it.
+ */
+static Counts *
+find_counts(const Pair *pair)
+{
+	Counts	   *counts = hash_search(counts_of_pairs, pair, HASH_FIND, NULL);
+
+	if (counts != NULL)
 	{
-		counts = &statistics->counts[i];
-		if (counts->role_oid == role_oid && counts->database_oid == database_oid)
-			return counts;
-		if (oldest == NULL || counts->last_used < oldest->last_used)
-			oldest = counts;
+		dlist_move_head(pairs_by_use, &counts->by_use);
+		return counts;
 	}
-	counts = oldest;
-	if (statistics->n_used < pgcp_setting_max_tracked())
-		counts = &statistics->counts[statistics->n_used++];
+	if (hash_get_num_entries(counts_of_pairs) >= pgcp_setting_max_tracked())
+		forget(dlist_tail_element(Counts, by_use, pairs_by_use));
+	counts = hash_search(counts_of_pairs, pair, HASH_ENTER_NULL, NULL);
+	if (counts == NULL)
+		return NULL;
 	memset(counts, 0, sizeof(Counts));
-	counts->role_oid = role_oid;
-	counts->database_oid = database_oid;
+	counts->pair = *pair;
+	dlist_push_head(pairs_by_use, &counts->by_use);
 	return counts;
 }
 
@@ -83,6 +104,7 @@ pgcp_statistics_count(Oid role_oid, Oid database_oid, PgcpOutcome outcome,
 					  const char *reason)
 {
 	LWLock	   *lock = pgcp_shared_lock(PGCP_LOCK_STATISTICS);
+	Pair		pair = {role_oid, database_oid};
 	TimestampTz now = GetCurrentTimestamp();
 	char		short_reason[REASON_LEN] = "";
 	Counts	   *counts;
@@ -91,11 +113,10 @@ pgcp_statistics_count(Oid role_oid, Oid database_oid, PgcpOutcome outcome,
 		pgcp_copy_utf8(short_reason, reason, sizeof(short_reason));
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	counts = find_counts(role_oid, database_oid);
-	counts->last_used = now;
-	if (outcome == PGCP_ACCEPTED)
+	counts = find_counts(&pair);
+	if (counts != NULL && outcome == PGCP_ACCEPTED)
 		counts->accepted++;
-	else
+	else if (counts != NULL)
 	{
 		if (outcome == PGCP_REJECTED)
 			counts->rejected++;
@@ -113,10 +134,12 @@ copy_counts(int *n)
 {
 	LWLock	   *lock = pgcp_shared_lock(PGCP_LOCK_STATISTICS);
 	Counts	   *copy = palloc(mul_size(pgcp_setting_max_tracked(), sizeof(Counts)));
+	dlist_iter	iter;
 
+	*n = 0;
 	LWLockAcquire(lock, LW_SHARED);
-	*n = statistics->n_used;
-	memcpy(copy, statistics->counts, *n * sizeof(Counts));
+	dlist_foreach(iter, pairs_by_use)
+		copy[(*n)++] = *dlist_container(Counts, by_use, iter.cur);
 	LWLockRelease(lock);
 	return copy;
 }
@@ -136,9 +159,9 @@ pg_stat_cert_policy(PG_FUNCTION_ARGS)
 		Datum		values[7];
 		bool		nulls[7] = {false};
 
-		values[0] = ObjectIdGetDatum(counts[i].role_oid);
-		nulls[1] = !OidIsValid(counts[i].database_oid);
-		values[1] = ObjectIdGetDatum(counts[i].database_oid);
+		values[0] = ObjectIdGetDatum(counts[i].pair.role_oid);
+		nulls[1] = !OidIsValid(counts[i].pair.database_oid);
+		values[1] = ObjectIdGetDatum(counts[i].pair.database_oid);
 		values[2] = Int64GetDatum(counts[i].accepted);
 		values[3] = Int64GetDatum(counts[i].rejected);
 		values[4] = Int64GetDatum(counts[i].would_reject);
@@ -159,7 +182,8 @@ pg_stat_cert_policy_reset(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	lock = pgcp_shared_lock(PGCP_LOCK_STATISTICS);
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	statistics->n_used = 0;
+	while (!dlist_is_empty(pairs_by_use))
+		forget(dlist_head_element(Counts, by_use, pairs_by_use));
 	LWLockRelease(lock);
 	PG_RETURN_VOID();
 }

@@ -67,7 +67,7 @@ typedef enum PgcpOutcome
 } PgcpOutcome;
 
 extern Size pgcp_statistics_size(void);
-extern void pgcp_statistics_init(void *memory, bool found);
+extern void pgcp_statistics_init(void);
 extern void pgcp_statistics_count(Oid role_oid, Oid database_oid,
 								  PgcpOutcome outcome, const char *reason);
 
