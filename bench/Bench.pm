@@ -90,13 +90,14 @@ sub server
 	return $server;
 }
 
+# Who has no certificate of its own comes with alice's.
 sub conninfo
 {
 	my ($server, $role, $more) = @_;
 
 	return $server->conninfo(
 		user => $role,
-		cert => pki()->{$role},
+		cert => pki()->{$role} // pki()->{alice},
 		conninfo => "sslmode=verify-full sslrootcert='"
 		  . pki()->{ca}{cert} . "' " . ($more // ''));
 }

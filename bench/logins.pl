@@ -1,5 +1,5 @@
 # Logins: what a policy of eight clauses adds, and what it costs inside; with
-# many labelled roles, with many groups; beside an event trigger that does as
+# many labelled roles, many groups, many counted; beside an event trigger that does as
 # much; with 64 clients at once.
 use strict;
 use warnings;
@@ -50,6 +50,13 @@ foreach my $size (1, 5, 10, 25, 50)
 		side($timed, 'check', 'member'), side($timed, 'check_alone', 'alice'));
 }
 
+# --- many counted ------------------------------------------------------------
+under_way('Logins with many counted roles');
+count_roles($timed, 1_000);
+inside('2-counted', 'roles counted', 1_000, 200,
+	side($timed, 'check_last', 'counted_1000'),
+	side($timed, 'check_first', 'counted_1'));
+
 event_trigger() if $ours->node->pg_version >= 17;
 
 # --- many labelled roles -----------------------------------------------------
@@ -94,6 +101,31 @@ END
 VACUUM ANALYZE pg_authid, pg_shseclabel;
 CHECKPOINT
 SQL
+	return;
+}
+
+# Logins of so many roles, each of which is counted.
+sub count_roles
+{
+	my ($server, $number) = @_;
+
+	$server->sql(<<"SQL");
+DO \$do\$
+BEGIN
+	FOR i IN 1 .. $number LOOP
+		EXECUTE format('CREATE ROLE counted_%s LOGIN', i);
+		EXECUTE format('SECURITY LABEL FOR pg_cert_policy ON ROLE counted_%s IS %L',
+			i, 'any');
+	END LOOP;
+END
+\$do\$
+SQL
+	foreach my $i (1 .. $number)
+	{
+		my $login = $server->login(user => "counted_$i", cert => pki()->{alice});
+
+		die "login failed: $login->{stderr}" unless $login->{ok};
+	}
 	return;
 }
 

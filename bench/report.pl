@@ -18,6 +18,7 @@ my @goals = (
 	[ '1', 'all', '<=', 1.02, 'a login with 8 clauses, beside one without the extension' ],
 	[ '1-inside', 'all', '<=', 2, 'the check inside, beside the bare look-ups' ],
 	[ '2-labels', 100_000, '<=', 1.05, 'the check among 100,000 labelled roles, beside few' ],
+	[ '2-counted', 'all', '<=', 1.05, 'the check of the last of 1,000 roles counted, beside the first' ],
 	[ '2-groups', 50, '<=', 5, 'the check of 50 policies, beside one' ],
 	[ '3', 'all', '<', 0.1, 'the check inside, beside what a login event trigger adds' ],
 	[ '4', 'all', '>=', 0.98, 'logins a second by 64 clients, beside none of ours' ],
@@ -146,7 +147,7 @@ sub plots
 	my @plots = (
 		[ 'labels', 'The check at login', 'labelled roles',
 			[ '2-labels', 'ours', 'the check' ],
-			[ '2-labels', 'other', 'the check with two labels' ] ],
+			[ '2-labels', 'other', 'the check among 100' ] ],
 		[ 'groups', 'The check at login', 'policies that apply',
 			[ '2-groups', 'ours', 'all policies' ],
 			[ '2-groups', 'other', 'one policy' ] ],
