@@ -48,13 +48,13 @@ verdict_word(pgcs_verdict verdict)
 }
 
 static void
-add_time(PgcertBuf *buf, const char *key, int64_t seconds)
+add_time(PgcertBuf *buf, const char *key, const PgcertFacts *facts, int64_t seconds)
 {
 	time_t		t = (time_t) seconds;
 	struct tm	tm;
 	char		text[40];
 
-	if (gmtime_r(&t, &tm) != NULL &&
+	if (facts->validity_state == PGCERT_PRESENT && gmtime_r(&t, &tm) != NULL &&
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
 		pgcert_buf_printf(buf, "\"%s\": \"%s\"", key, text);
 	else
@@ -99,9 +99,9 @@ add_candidate(PgcertBuf *buf, const pgcs_candidate *candidate)
 	pgcert_buf_text(buf, ", \"sans\": ");
 	pgcs_json_string(buf, identity->sans);
 	pgcert_buf_text(buf, ",\n     ");
-	add_time(buf, "not_before", identity->facts->not_before);
+	add_time(buf, "not_before", identity->facts, identity->facts->not_before);
 	pgcert_buf_text(buf, ", ");
-	add_time(buf, "not_after", identity->facts->not_after);
+	add_time(buf, "not_after", identity->facts, identity->facts->not_after);
 	pgcert_buf_printf(buf, ", \"key_type\": \"%s\", \"key_encrypted\": %s, \"cert_sha256\": \"%s\",\n     \"reasons\": [",
 					  pgcs_identity_key_type(identity),
 					  identity->key_encrypted ? "true" : "false",

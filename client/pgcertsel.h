@@ -283,7 +283,7 @@ extern const char *pgcs_identity_fingerprint(const pgcs_identity *identity);
 /* "DNS:a, URI:b", or "". */
 extern const char *pgcs_identity_sans(const pgcs_identity *identity);
 
-/* Seconds since 1970. */
+/* Seconds since 1970; 0 of a certificate that cannot be decoded. */
 extern int64_t pgcs_identity_not_before(const pgcs_identity *identity);
 extern int64_t pgcs_identity_not_after(const pgcs_identity *identity);
 

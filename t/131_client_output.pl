@@ -12,7 +12,9 @@ use lib "$FindBin::RealBin/lib";
 use CertPolicy::Client qw(compile folder run run_with slurp write_file);
 use CertPolicy::PKI;
 use CertPolicy::Server;
+use Digest::SHA qw(sha256_hex);
 use File::Copy qw(copy);
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 my $pgcertsel = $ENV{PGCERTSEL} || 'pgcertsel';
@@ -157,6 +159,35 @@ sub check_json
 		is($found, $path, "$what: the path") if $path !~ /\xff/;
 	}
 	return;
+}
+
+# --- what JSON says of a candidate -----------------------------------------------
+
+SKIP:
+{
+	eval { require JSON::PP; 1 } or skip 'JSON::PP is not there', 6;
+
+	# its curve is one that nobody knows: a certificate whose key does not decode
+	my $locked = $pki->leaf('locked', issuer => $ca, password => 'secret');
+	my $der = $pki->der($locked);
+	my $curve = "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01";
+	ok($der =~ s/\Q$curve\E\x07/$curve\x7f/, 'the leaf has a key of P-256');
+	my $unknown = folder($pki->dir . '/unknown', $locked);
+	write_file("$unknown/locked.crt",
+		"-----BEGIN CERTIFICATE-----\n" . encode_base64($der) . "-----END CERTIFICATE-----\n");
+
+	$got = run($pgcertsel, 'select', '--ca-file', $ca->{cert}, '--bundle', folder($pki->dir . '/known', $leaf),
+		'--bundle', $unknown, '--format', 'json');
+	my $json = JSON::PP->new->utf8->decode($got->{stdout});
+	my ($good, $bad) = map {
+		my $dir = $_;
+		grep { $_->{sslcert} =~ m{/$dir/} } @{ $json->{candidates} }
+	} qw(known unknown);
+	is($good->{cert_sha256}, $pki->cert_sha256($leaf), 'the hash of its certificate');
+	is($bad->{cert_sha256}, sha256_hex($der), 'of one whose key does not decode, too');
+	like($good->{not_after}, qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'until when it is valid');
+	is($bad->{not_after}, undef, 'which of the other nobody can tell');
+	ok((grep { $_->{text} eq 'certificate cannot be decoded' } @{ $bad->{reasons} }), 'and which is refused');
 }
 
 # --- what libpq cannot express -----------------------------------------------------
