@@ -171,28 +171,41 @@ typedef struct PolicyCount
 	int64		covers;
 } PolicyCount;
 
-static void
-count_policy(PolicyCount *counts, int n_counts, bool is_default, Oid role_oid)
+static int
+compare_counts(const void *a, const void *b)
 {
-	for (int i = 0; i < n_counts; i++)
-	{
-		PgcpPolicy *policy = counts[i].policy;
+	const PgcpPolicy *x = ((const PolicyCount *) a)->policy;
+	const PgcpPolicy *y = ((const PolicyCount *) b)->policy;
 
-		if (is_default ? policy->kind == PGCP_POLICY_DEFAULT :
-			(policy->kind == PGCP_POLICY_ROLE && policy->object_oid == role_oid))
-		{
-			counts[i].covers++;
-			return;
-		}
-	}
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return x->object_oid < y->object_oid ? -1 : x->object_oid > y->object_oid;
 }
 
+/* One more role for a policy; what is not among the sorted counts is new. */
+static void
+count_policy(PolicyCount *counts, int n_counts, const PgcpPolicy *policy)
+{
+	PgcpPolicy	key = *policy;
+	PolicyCount wanted = {&key, 0};
+	PolicyCount *found;
+
+	/* a group's policy is the label of a role */
+	if (key.kind == PGCP_POLICY_GROUP)
+		key.kind = PGCP_POLICY_ROLE;
+	found = bsearch(&wanted, counts, n_counts, sizeof(PolicyCount), compare_counts);
+	if (found != NULL)
+		found->covers++;
+}
+
+/* The counts must be sorted.  A database's policy covers all but exempt roles. */
 static void
 count_covered_roles(PolicyCount *counts, int n_counts)
 {
 	MemoryContext context;
 	MemoryContext caller;
 	List	   *roles = pgcp_login_roles();
+	int64		n_bound = 0;
 	ListCell   *cell;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_cert_policies",
@@ -206,21 +219,18 @@ count_covered_roles(PolicyCount *counts, int n_counts)
 		caller = MemoryContextSwitchTo(context);
 		set = pgcp_policies_for((PgcpRole *) lfirst(cell), InvalidOid, NULL);
 		foreach(policy_cell, set->policies)
-		{
-			PgcpPolicy *policy = (PgcpPolicy *) lfirst(policy_cell);
-
-			count_policy(counts, n_counts, policy->kind == PGCP_POLICY_DEFAULT,
-						 policy->object_oid);
-		}
-		for (int i = 0; i < n_counts && !set->exempt; i++)
-		{
-			if (counts[i].policy->kind == PGCP_POLICY_DATABASE)
-				counts[i].covers++;
-		}
+			count_policy(counts, n_counts, (PgcpPolicy *) lfirst(policy_cell));
+		if (!set->exempt)
+			n_bound++;
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 	}
 	MemoryContextDelete(context);
+	for (int i = 0; i < n_counts; i++)
+	{
+		if (counts[i].policy->kind == PGCP_POLICY_DATABASE)
+			counts[i].covers = n_bound;
+	}
 }
 
 /* The policy of a label; NULL if it is on no role and no database. */
@@ -261,6 +271,7 @@ pg_cert_policies(PG_FUNCTION_ARGS)
 		counts[n_counts++].policy =
 			pgcp_policy_read(PGCP_POLICY_DEFAULT, InvalidOid,
 							 pstrdup(pgcp_setting_default_policy()));
+	qsort(counts, n_counts, sizeof(PolicyCount), compare_counts);
 	count_covered_roles(counts, n_counts);
 
 	for (int i = 0; i < n_counts; i++)
