@@ -128,10 +128,10 @@ extern void pgcs_identity_set_key(pgcs_identity *identity, const PgcsFile *key,
 extern void pgcs_identity_set_engine_key(pgcs_identity *identity);
 
 /*
- * Would libpq's SSL_CTX take the certificate and its chain, and libpq's
- * buffers the paths?  ctx is only a tool.
+ * Would libpq's OpenSSL take the certificate and its chain, and libpq's
+ * buffers the paths?  ssl is only a tool.
  */
-extern void pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx);
+extern void pgcs_identity_check(pgcs_identity *identity, SSL *ssl);
 
 /* pairing.c */
 

@@ -184,13 +184,13 @@ sort_identities(pgcs_bundle *bundle)
 
 /* What libpq completes a lone certificate with must be fit to send, too. */
 static void
-check_completed(pgcs_identity *identity, SSL_CTX *ctx)
+check_completed(pgcs_identity *identity, SSL *ssl)
 {
 	for (int i = 1; i < sk_X509_num(identity->sent); i++)
 	{
 		char		words[128];
 
-		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(identity->sent, i)) == 1)
+		if (SSL_add1_chain_cert(ssl, sk_X509_value(identity->sent, i)) == 1)
 			continue;
 		pgcs_openssl_words(words, sizeof(words), &identity->reasons.failed);
 		pgcs_reasons_add(&identity->reasons, PGCS_FATAL, "libpq-refuses",
@@ -202,15 +202,14 @@ check_completed(pgcs_identity *identity, SSL_CTX *ctx)
 	ERR_clear_error();
 }
 
-/* libpq's SSL_CTX, as far as taking certificates is concerned. */
 static bool
-check_identities(pgcs_bundle *bundle)
+check_identities(pgcs_selector *sel, pgcs_bundle *bundle)
 {
-	SSL_CTX    *ctx = SSL_CTX_new(TLS_client_method());
-	bool		ok = ctx != NULL;
+	SSL		   *ssl = pgcs_selector_ssl(sel);
+	bool		ok = ssl != NULL;
 
 	if (ok)
-		bundle->security_level = SSL_CTX_get_security_level(ctx);
+		bundle->security_level = SSL_get_security_level(ssl);
 	for (size_t i = 0; ok && i < bundle->n_identities; i++)
 	{
 		pgcs_identity *identity = bundle->identities[i];
@@ -222,13 +221,13 @@ check_identities(pgcs_bundle *bundle)
 			ok = false;
 		else
 		{
-			pgcs_identity_check(identity, ctx);
+			pgcs_identity_check(identity, ssl);
 			if (sk_X509_num(identity->extra) == 0 && bundle->roots != NULL)
-				check_completed(identity, ctx);
+				check_completed(identity, ssl);
 			ok = !identity->reasons.failed;
 		}
 	}
-	SSL_CTX_free(ctx);
+	SSL_free(ssl);
 	return ok;
 }
 
@@ -308,7 +307,7 @@ load_bundle(pgcs_selector *sel, PgcsNarrow *narrow, bool closed)
 	if (ok)
 	{
 		sort_identities(bundle);
-		ok = check_identities(bundle) && index_identities(bundle) &&
+		ok = check_identities(sel, bundle) && index_identities(bundle) &&
 			!bundle->problems.failed;
 	}
 	pgcs_pool_free(&pool);

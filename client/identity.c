@@ -259,18 +259,18 @@ pgcs_identity_set_key(pgcs_identity *identity, const PgcsFile *key,
 	pgcs_check_key_mode(reasons, key->path, key->stamp.mode, key->stamp.uid);
 }
 
-/* What SSL_CTX_use_certificate_chain_file() does after reading. */
+/* What SSL_use_certificate_chain_file() does after reading. */
 static bool
-ctx_takes_chain(SSL_CTX *ctx, const pgcs_identity *identity, int *which)
+ssl_takes_chain(SSL *ssl, const pgcs_identity *identity, int *which)
 {
 	*which = 1;
-	if (SSL_CTX_use_certificate(ctx, identity->leaf) != 1 ||
-		SSL_CTX_clear_chain_certs(ctx) != 1)
+	if (SSL_use_certificate(ssl, identity->leaf) != 1 ||
+		SSL_clear_chain_certs(ssl) != 1)
 		return false;
 	for (int i = 0; i < sk_X509_num(identity->extra); i++)
 	{
 		*which = i + 2;
-		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(identity->extra, i)) != 1)
+		if (SSL_add1_chain_cert(ssl, sk_X509_value(identity->extra, i)) != 1)
 			return false;
 	}
 	return true;
@@ -303,7 +303,7 @@ check_path(pgcs_identity *identity, const char *path, const char *parameter)
 }
 
 void
-pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx)
+pgcs_identity_check(pgcs_identity *identity, SSL *ssl)
 {
 	int			which;
 
@@ -320,7 +320,7 @@ pgcs_identity_check(pgcs_identity *identity, SSL_CTX *ctx)
 	if (pgcs_reasons_have(&identity->reasons, "libpq-refuses"))
 		return;
 	ERR_clear_error();
-	if (!ctx_takes_chain(ctx, identity, &which))
+	if (!ssl_takes_chain(ssl, identity, &which))
 	{
 		char		words[128];
 

@@ -47,22 +47,6 @@ refuse(pgcs_candidate *candidate, const char *code, const char *path,
 	return PGCS_LOAD_REFUSED;
 }
 
-/*
- * The context that all are tried in: to make one takes longer than all the
- * rest.  NULL if memory is out.
- */
-static SSL_CTX *
-load_context(pgcs_selector *sel)
-{
-	if (sel->load_context == NULL)
-	{
-		sel->load_context = SSL_CTX_new(TLS_client_method());
-		if (sel->load_context != NULL)
-			SSL_CTX_set_min_proto_version(sel->load_context, TLS1_2_VERSION);
-	}
-	return sel->load_context;
-}
-
 static PgcsLoad
 load_key(pgcs_candidate *candidate, SSL *ssl)
 {
@@ -146,13 +130,13 @@ PgcsLoad
 pgcs_load_candidate(pgcs_selector *sel, pgcs_candidate *candidate)
 {
 	const pgcs_identity *identity = candidate->identity;
-	SSL_CTX    *ctx = load_context(sel);
-	SSL		   *ssl = NULL;
+	SSL		   *ssl;
 	struct stat st;
 	PgcsLoad	result = PGCS_LOAD_NO_MEMORY;
 
 	ERR_clear_error();
-	if (ctx == NULL || (ssl = SSL_new(ctx)) == NULL)
+	ssl = pgcs_selector_ssl(sel);
+	if (ssl == NULL)
 		goto out;
 	SSL_set_default_passwd_cb(ssl, password_callback);
 	SSL_set_default_passwd_cb_userdata(ssl, identity->password);

@@ -52,7 +52,7 @@ pgcs_selector_free(pgcs_selector *sel)
 	free(sel->root_file);
 	free(sel->chain_directory);
 	free(sel->unpack_directory);
-	SSL_CTX_free(sel->load_context);
+	SSL_CTX_free(sel->context);
 	free(sel->error);
 	free(sel);
 }
@@ -73,6 +73,18 @@ pgcs_text_free(char *text)
 }
 
 /* ---------- errors ---------- */
+
+SSL *
+pgcs_selector_ssl(pgcs_selector *sel)
+{
+	if (sel->context == NULL)
+	{
+		sel->context = SSL_CTX_new(TLS_client_method());
+		if (sel->context != NULL)
+			SSL_CTX_set_min_proto_version(sel->context, TLS1_2_VERSION);
+	}
+	return sel->context != NULL ? SSL_new(sel->context) : NULL;
+}
 
 const char *
 pgcs_error(const pgcs_selector *sel)

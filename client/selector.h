@@ -55,7 +55,7 @@ struct pgcs_selector
 	bool		strict;
 	bool		prompt_allowed;
 	int			timeout_ms;		/* 0 if not set */
-	SSL_CTX    *load_context;	/* of load.c; NULL until it is needed */
+	SSL_CTX    *context;		/* NULL until it is needed */
 
 	int			error_code;
 	char	   *error;			/* NULL: none, or no memory for it */
@@ -65,6 +65,13 @@ struct pgcs_selector
 extern int	pgcs_fail(pgcs_selector *sel, int code, const char *format,...) PGCERT_PRINTF(3, 4);
 extern int	pgcs_fail_memory(pgcs_selector *sel);
 extern void pgcs_clear_error(pgcs_selector *sel);
+
+/*
+ * A new SSL to try certificates and keys in, as libpq makes one of its own for
+ * them.  The context behind it is kept: to make one takes longer than all the
+ * rest.  The caller frees it; NULL if memory is out.
+ */
+extern SSL *pgcs_selector_ssl(pgcs_selector *sel);
 
 /* The password for a key file, or NULL. */
 extern const char *pgcs_selector_password(const pgcs_selector *sel, const char *key);
