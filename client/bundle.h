@@ -41,6 +41,7 @@ struct pgcs_identity
 								 * bundle that is ready */
 	PgcsStamp	cert_stamp;
 	PgcsStamp	key_stamp;
+	atomic_bool loads;			/* with these stamps, as libpq loads it */
 
 	X509	   *leaf;
 	STACK_OF(X509) *extra;		/* the rest of the file */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -16,6 +17,12 @@
 #include "choice.h"
 #include "selector.h"
 #include "unpack.h"
+
+/*
+ * A file system's clock ticks every few milliseconds, or seconds; two changes
+ * within one tick look alike.
+ */
+#define LONGEST_TICK 3			/* seconds */
 
 /* As libpq's callback, but without a prompt behind it. */
 static int
@@ -126,14 +133,53 @@ pgcs_files_changed(const pgcs_identity *identity)
 		 was_replaced(identity->key_path, &identity->key_stamp));
 }
 
+static bool
+has_stamp(const char *path, const PgcsStamp *judged)
+{
+	struct stat st;
+	PgcsStamp	stamp;
+
+	if (stat(path, &st) != 0)
+		return false;
+	pgcs_stamp_set(&stamp, &st);
+	return pgcs_stamp_equal(&stamp, judged);
+}
+
+/* Are its files those that were judged, and not about to be made anew? */
+static bool
+is_untouched(const pgcs_identity *identity)
+{
+	return identity->pkcs12_path == NULL && !identity->completed &&
+		has_stamp(identity->cert_path, &identity->cert_stamp) &&
+		(identity->key_by_engine ||
+		 has_stamp(identity->key_path, &identity->key_stamp));
+}
+
+/*
+ * Remembers that it could be loaded, if it will be seen should that change:
+ * its files are as they were judged, and have been for longer than a tick.
+ */
+static void
+remember_loading(const pgcs_identity *identity, time_t began)
+{
+	if (is_untouched(identity) &&
+		identity->cert_stamp.ctime.tv_sec + LONGEST_TICK < began &&
+		(identity->key_by_engine ||
+		 identity->key_stamp.ctime.tv_sec + LONGEST_TICK < began))
+		atomic_store(&((pgcs_identity *) identity)->loads, true);
+}
+
 PgcsLoad
 pgcs_load_candidate(pgcs_selector *sel, pgcs_candidate *candidate)
 {
 	const pgcs_identity *identity = candidate->identity;
+	time_t		began = time(NULL);
 	SSL		   *ssl;
 	struct stat st;
 	PgcsLoad	result = PGCS_LOAD_NO_MEMORY;
 
+	if (atomic_load(&identity->loads) && is_untouched(identity))
+		return PGCS_LOAD_DONE;
 	ERR_clear_error();
 	ssl = pgcs_selector_ssl(sel);
 	if (ssl == NULL)
@@ -182,6 +228,8 @@ pgcs_load_candidate(pgcs_selector *sel, pgcs_candidate *candidate)
 out:
 	if (result == PGCS_LOAD_REFUSED && pgcs_files_changed(identity))
 		result = PGCS_LOAD_CHANGED;
+	if (result == PGCS_LOAD_DONE)
+		remember_loading(identity, began);
 	SSL_free(ssl);
 	ERR_clear_error();
 	return result;

@@ -430,7 +430,8 @@ extern void pgcs_choice_free(pgcs_choice *choice);
  * Opens the choice exactly as libpq will, with the same OpenSSL calls and
  * the same rule for the key file's mode; if that fails, the next best takes
  * its place.  PGCS_CHANGED if the files are not those that were judged:
- * load the bundle and select again, once.
+ * load the bundle and select again, once.  What was opened before is opened
+ * again only if its files were touched since, or just before.
  */
 extern int	pgcs_choice_load(pgcs_selector *sel, pgcs_choice *choice);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "selection.h"
 #include "tap.h"
@@ -412,6 +413,50 @@ test_load(void)
 	free_cert(&bob);
 }
 
+/* What was loaded once is not loaded again, as long as nothing has touched it. */
+static void
+test_load_again(void)
+{
+	Cert		alice = make_cert((Wish) {.cn = "alice", .issuer = &root1});
+	Cert		bob = make_cert((Wish) {.cn = "bob", .issuer = &root1});
+	Cert		older = make_cert((Wish) {.cn = "older", .issuer = &root1, .not_before = -3600});
+	char	   *path;
+
+	begin();
+	HOLD("alice", &alice);
+	HOLD("bob", &bob);
+	HOLD("older", &older);
+	BY_CERT(((Setup) {.user = "alice"}), &root1);
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "files that were just written can be loaded");
+	ok(!choice->winner->identity->loads, "but another change would look alike");
+	sleep(5);
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "a while later they still can");
+	ok(choice->winner->identity->loads, "and that is remembered");
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "so that it need not be done again");
+	is_text(outcome(), "found alice certain", "for the same");
+
+	path = test_path("alice.key");
+	remove(path);
+	free(path);
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "the key is gone");
+	is_text(outcome(), "found bob certain", "so the next best is taken");
+	ok(choice->winner->identity->loads, "and remembered");
+	free(write_cert("bob.crt", &alice));
+	is_int(pgcs_choice_load(sel, choice), PGCS_CHANGED, "a certificate that changes is noticed");
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "another one loads");
+	ok(choice->winner->identity->loads, "and is remembered");
+	free(write_key("older.key", &bob, NULL));
+	is_int(pgcs_choice_load(sel, choice), PGCS_CHANGED, "a key that changes is noticed");
+	free(write_cert("bob.crt", &bob));
+	BY_CERT(((Setup) {.user = "alice"}), &root1);
+	is_int(pgcs_choice_load(sel, choice), PGCS_OK, "a new bundle");
+	ok(!choice->winner->identity->loads, "has nothing to remember");
+	finish();
+	free_cert(&alice);
+	free_cert(&bob);
+	free_cert(&older);
+}
+
 /* What is no request is refused before anything is opened or asked. */
 static void
 test_no_request(void)
@@ -446,6 +491,7 @@ main(void)
 	test_local_ca();
 	test_rank();
 	test_load();
+	test_load_again();
 	free_cas();
 	return done_testing();
 }
