@@ -71,7 +71,7 @@ pgcp_on_shmem_request(shmem_request_hook_type request)
 
 /* A hash table in shared memory, with room for so many from the start. */
 static inline HTAB *
-pgcp_shmem_hash(const char *name, int n, HASHCTL * how, int flags)
+pgcp_shmem_hash(const char *name, int n, HASHCTL *how, int flags)
 {
 #if PG_VERSION_NUM >= 190000
 	return ShmemInitHash(name, n, how, flags);

@@ -37,8 +37,8 @@ typedef struct Counts
 	char		last_reason[REASON_LEN];	/* UTF-8 */
 } Counts;
 
-static HTAB * counts_of_pairs = NULL;
-static dlist_head * pairs_by_use = NULL;	/* the one used last is the first */
+static HTAB *counts_of_pairs = NULL;
+static dlist_head *pairs_by_use = NULL; /* the one used last is the first */
 
 Size
 pgcp_statistics_size(void)
@@ -54,13 +54,13 @@ pgcp_statistics_init(void)
 	HASHCTL		how = {0};
 	bool		found;
 
-	pairs_by_use = ShmemInitStruct("pg_cert_policy statistics",
+	pairs_by_use = ShmemInitStruct("pg_cert_policy statistics by use",
 								   sizeof(dlist_head), &found);
 	if (!found)
 		dlist_init(pairs_by_use);
 	how.keysize = sizeof(Pair);
 	how.entrysize = sizeof(Counts);
-	counts_of_pairs = pgcp_shmem_hash("pg_cert_policy statistics by pair",
+	counts_of_pairs = pgcp_shmem_hash("pg_cert_policy statistics",
 									  pgcp_setting_max_tracked(), &how,
 									  HASH_ELEM | HASH_BLOBS);
 }

@@ -20,7 +20,7 @@ $page =~ s/\s+/ /g;
 # (which the client guide shows), names of locks and processes.
 my $no_message = qr/
 	^(?:SELECT|SECURITY\ LABEL|ALTER\ SYSTEM|LOAD|--)\b
-	| ^pg_cert_policy\ (?:login|session|sessions|statistics|rejections|watchdog)$
+	| ^pg_cert_policy\ (?:login|session|sessions|statistics(?:\ by\ use)?|rejections|watchdog)$
 	| ^the\ longest\ policy\ does\ not\ fit	# asserted at compile time
 	| \\n.*[A-Za-z].*\\n	# several lines
 	| ^\[CONNINFO\] | ^\ --\ PROGRAM | ^pgcertsel\ %s\ \(libpq
