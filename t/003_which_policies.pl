@@ -160,6 +160,9 @@ subtest 'the database' => sub {
 	label('database db', 'cn=no');
 	rejected('into it', [ name_fails('database "db"') ], db => 'db');
 	accepted('into another');
+	is($srv->sql(q{select covers from pg_cert_policies where kind = 'database'}),
+		$srv->sql(q{select count(*) from pg_roles where rolcanlogin and rolname <> 'postgres'}),
+		'it covers all that can log in but who is exempt');
 	label('role alice', 'key_type=RSA');
 	rejected('role and database',
 		[ 'Policy of role "alice": key_type: required "RSA", found EC.', name_fails('database "db"') ],
