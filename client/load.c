@@ -105,17 +105,25 @@ load_key(pgcs_candidate *candidate, SSL *ssl)
 	return PGCS_LOAD_DONE;
 }
 
+static bool
+read_stamp(const char *path, PgcsStamp *stamp)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	pgcs_stamp_set(stamp, &st);
+	return true;
+}
+
 /* Is it there, but not the one that was judged? */
 static bool
 was_replaced(const char *path, const PgcsStamp *judged)
 {
-	struct stat st;
 	PgcsStamp	stamp;
 
-	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-		return false;
-	pgcs_stamp_set(&stamp, &st);
-	return !pgcs_stamp_equal(&stamp, judged);
+	return read_stamp(path, &stamp) && S_ISREG(stamp.mode) &&
+		!pgcs_stamp_equal(&stamp, judged);
 }
 
 /*
@@ -136,13 +144,9 @@ pgcs_files_changed(const pgcs_identity *identity)
 static bool
 has_stamp(const char *path, const PgcsStamp *judged)
 {
-	struct stat st;
 	PgcsStamp	stamp;
 
-	if (stat(path, &st) != 0)
-		return false;
-	pgcs_stamp_set(&stamp, &st);
-	return pgcs_stamp_equal(&stamp, judged);
+	return read_stamp(path, &stamp) && pgcs_stamp_equal(&stamp, judged);
 }
 
 /* Are its files those that were judged, and not about to be made anew? */

@@ -120,8 +120,8 @@ typedef struct PgcpPolicy
 	PgcpPolicyKind kind;
 	Oid			object_oid;		/* of role, group or database; InvalidOid for
 								 * DEFAULT */
-	PgcpGroup  *through;		/* of a group: the role's group that belongs
-								 * to it, NULL if the role does itself */
+	PgcpGroup  *through;		/* of a group: the last one on the way to it,
+								 * NULL if the role itself belongs to it */
 	char	   *text;			/* NULL if it cannot even be fetched */
 	PgcertPolicy *parsed;		/* NULL if it cannot be read */
 	char	   *problem;		/* why not, else NULL */

@@ -402,6 +402,7 @@ main(void)
 			pgcert_policy_free(policy);
 		}
 	}
+
 	/* a hash that cannot be computed, as of a certificate with nothing in it */
 	{
 		PgcertError error;
