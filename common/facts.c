@@ -65,9 +65,11 @@ pgcert_key_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN])
 bool
 pgcert_cert_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN])
 {
-	unsigned int digest_len;
+	unsigned int digest_len = 0;
 
-	return X509_digest(cert, EVP_sha256(), digest, &digest_len) == 1;
+	/* without memory OpenSSL 3 takes SHA-256 for SHA-1, and says it was done */
+	return X509_digest(cert, EVP_sha256(), digest, &digest_len) == 1 &&
+		digest_len == PGCERT_SHA256_LEN;
 }
 
 bool
