@@ -11,7 +11,6 @@
 
 #include <libpq-fe.h>
 #include <openssl/bio.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "failing.h"
@@ -41,128 +40,38 @@
 
 /* ---------- the allocator ---------- */
 
-typedef enum Whose
-{
-	OWN,
-	OPENSSL,
-} Whose;
-
-static Whose failing;
-static long countdown;			/* 0: nothing fails */
-static long n_allocations;		/* since it was set */
-static bool has_failed;
-static bool paused = true;
-static bool with_openssl;
-
-extern void *__real_malloc(size_t size);
-extern void *__real_calloc(size_t n, size_t size);
-extern void *__real_realloc(void *p, size_t size);
-extern char *__real_strdup(const char *text);
-extern char *__real_strndup(const char *text, size_t n);
 extern PGconn *__real_PQconnectStart(const char *conninfo);
 extern PQconninfoOption *__real_PQconninfo(PGconn *conn);
 extern PQconninfoOption *__real_PQconninfoParse(const char *conninfo, char **message);
 extern unsigned char *__real_PQunescapeBytea(const unsigned char *text, size_t *len);
-extern void *__wrap_malloc(size_t size);
-extern void *__wrap_calloc(size_t n, size_t size);
-extern void *__wrap_realloc(void *p, size_t size);
-extern char *__wrap_strdup(const char *text);
-extern char *__wrap_strndup(const char *text, size_t n);
 extern PGconn *__wrap_PQconnectStart(const char *conninfo);
 extern PQconninfoOption *__wrap_PQconninfo(PGconn *conn);
 extern PQconninfoOption *__wrap_PQconninfoParse(const char *conninfo, char **message);
 extern unsigned char *__wrap_PQunescapeBytea(const unsigned char *text, size_t *len);
 
-/* Is it this one that fails? */
-static bool
-fails(Whose whose)
-{
-	if (paused || whose != failing)
-		return false;
-	n_allocations++;
-	if (countdown == 0 || n_allocations != countdown)
-		return false;
-	has_failed = true;
-	return true;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails(OWN) ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails(OWN) ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return fails(OWN) ? NULL : __real_realloc(p, size);
-}
-
-char *
-__wrap_strdup(const char *text)
-{
-	return fails(OWN) ? NULL : __real_strdup(text);
-}
-
-char *
-__wrap_strndup(const char *text, size_t n)
-{
-	return fails(OWN) ? NULL : __real_strndup(text, n);
-}
-
 /* What libpq allocates counts as one allocation of ours each. */
 PGconn *
 __wrap_PQconnectStart(const char *conninfo)
 {
-	return fails(OWN) ? NULL : __real_PQconnectStart(conninfo);
+	return allocator_fails(OWN) ? NULL : __real_PQconnectStart(conninfo);
 }
 
 PQconninfoOption *
 __wrap_PQconninfo(PGconn *conn)
 {
-	return fails(OWN) ? NULL : __real_PQconninfo(conn);
+	return allocator_fails(OWN) ? NULL : __real_PQconninfo(conn);
 }
 
 PQconninfoOption *
 __wrap_PQconninfoParse(const char *conninfo, char **message)
 {
-	return fails(OWN) ? NULL : __real_PQconninfoParse(conninfo, message);
+	return allocator_fails(OWN) ? NULL : __real_PQconninfoParse(conninfo, message);
 }
 
 unsigned char *
 __wrap_PQunescapeBytea(const unsigned char *text, size_t *len)
 {
-	return fails(OWN) ? NULL : __real_PQunescapeBytea(text, len);
-}
-
-static void *
-openssl_malloc(size_t size, const char *file, int line)
-{
-	(void) file;
-	(void) line;
-	return fails(OPENSSL) ? NULL : __real_malloc(size);
-}
-
-static void *
-openssl_realloc(void *p, size_t size, const char *file, int line)
-{
-	(void) file;
-	(void) line;
-	return fails(OPENSSL) ? NULL : __real_realloc(p, size);
-}
-
-static void
-openssl_free(void *p, const char *file, int line)
-{
-	(void) file;
-	(void) line;
-	free(p);
+	return allocator_fails(OWN) ? NULL : __real_PQunescapeBytea(text, len);
 }
 
 /*
@@ -174,13 +83,14 @@ __attribute__((visibility("default")))
 int
 BIO_set_ex_data(BIO *bio, int i, void *data)
 {
-	bool		was_paused = paused;
+	bool		was_paused = allocator_is_paused();
 	void	   *real = dlsym(RTLD_NEXT, "BIO_set_ex_data");
 	int			result;
 
-	paused = true;
+	allocator_pause();
 	result = ((int (*) (BIO *, int, void *)) real) (bio, i, data);
-	paused = was_paused;
+	if (!was_paused)
+		allocator_resume();
 	return result;
 }
 
@@ -188,22 +98,8 @@ void
 failing_init(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	with_openssl = CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc,
-											openssl_free) == 1;
-	if (!with_openssl)
+	if (!allocator_init())
 		die("OpenSSL does not take an allocator");
-}
-
-void
-failing_pause(void)
-{
-	paused = true;
-}
-
-void
-failing_resume(void)
-{
-	paused = false;
 }
 
 /* ---------- what a scenario comes to ---------- */
@@ -318,9 +214,17 @@ trial_add_choice(Trial *trial, const pgcs_choice *choice)
 
 /* ---------- one failure after the other ---------- */
 
+/* How memory runs out. */
+typedef struct Way
+{
+	Whose		whose;
+	bool		for_good;		/* all from the one on */
+	const char *words;
+} Way;
+
 /* Runs it with allocation n failing; 0: none. */
 static void
-run_once(const Scenario *scenario, Trial *trial, long n)
+run_once(const Scenario *scenario, Trial *trial, const Way *way, long n)
 {
 	trial->len = 0;
 	trial->text[0] = '\0';
@@ -328,12 +232,10 @@ run_once(const Scenario *scenario, Trial *trial, long n)
 	trial->failed_in = NULL;
 	trial->code = PGCS_OK;
 	trial->words[0] = '\0';
-	n_allocations = 0;
-	has_failed = false;
-	countdown = n;
-	failing_resume();
+	allocator_fail(way->whose, n, way->for_good);
+	allocator_resume();
 	scenario->run(trial);
-	failing_pause();
+	allocator_pause();
 	ERR_clear_error();
 }
 
@@ -343,9 +245,9 @@ run_once(const Scenario *scenario, Trial *trial, long n)
  * broken that is not; but nothing may ever be chosen that would not have been.
  */
 static const char *
-what_is_wrong(const Trial *trial, const Trial *wanted)
+what_is_wrong(const Trial *trial, const Trial *wanted, Whose whose)
 {
-	if (trial->failed_in == NULL && failing == OPENSSL)
+	if (trial->failed_in == NULL && whose == OPENSSL)
 		return trial->chosen[0] == '\0' || strcmp(trial->chosen, wanted->chosen) == 0
 			? NULL : "changed the choice";
 	if (trial->failed_in == NULL)
@@ -355,37 +257,36 @@ what_is_wrong(const Trial *trial, const Trial *wanted)
 		return "was reported without a code";
 	if (trial->words[0] == '\0')
 		return "was reported without words";
-	if (failing == OWN && trial->code != PGCS_NO_MEMORY)
+	if (whose == OWN && trial->code != PGCS_NO_MEMORY)
 		return "was reported as another error";
 	return NULL;
 }
 
 static void
-fail_each(const Scenario *scenario, Trial *trial, const Trial *wanted)
+fail_each(const Scenario *scenario, Trial *trial, const Trial *wanted, const Way *way)
 {
-	const char *whose = failing == OWN ? "the library's" : "OpenSSL's";
 	long		step;
 	long		n_tries = 0;
 	long		n_reported = 0;
 	long		n_bad = 0;
 
-	run_once(scenario, trial, 0);
-	step = failing == OWN || getenv("EVERY_ALLOCATION") != NULL ? 1
-		: 1 + n_allocations / OPENSSL_TRIES;
+	run_once(scenario, trial, way, 0);
+	step = way->whose == OWN || getenv("EVERY_ALLOCATION") != NULL ? 1
+		: 1 + allocator_count() / OPENSSL_TRIES;
 	for (long n = 1; n_bad < 10; n += step)
 	{
 		const char *wrong;
 
-		run_once(scenario, trial, n);
-		if (!has_failed)
+		run_once(scenario, trial, way, n);
+		if (!allocator_has_failed())
 			break;
 		n_tries++;
 		n_reported += trial->failed_in != NULL;
-		wrong = what_is_wrong(trial, wanted);
+		wrong = what_is_wrong(trial, wanted, way->whose);
 		if (wrong != NULL)
 		{
 			n_bad++;
-			ok(false, "%s: %s allocation %ld %s", scenario->name, whose, n, wrong);
+			ok(false, "%s: %s, allocation %ld, %s", scenario->name, way->words, n, wrong);
 			printf("# %s: %d: %s\n", trial->failed_in != NULL ? trial->failed_in : "",
 				   trial->code, trial->words);
 		}
@@ -393,8 +294,8 @@ fail_each(const Scenario *scenario, Trial *trial, const Trial *wanted)
 		if (n_tries % LEAK_STEP == 0 && __lsan_do_recoverable_leak_check() != 0)
 		{
 			n_bad++;
-			ok(false, "%s: %s allocation %ld, or one of the %d before, leaks",
-			   scenario->name, whose, n, LEAK_STEP);
+			ok(false, "%s: %s, allocation %ld, or one of the %d before, leaks",
+			   scenario->name, way->words, n, LEAK_STEP);
 		}
 #endif
 	}
@@ -402,30 +303,34 @@ fail_each(const Scenario *scenario, Trial *trial, const Trial *wanted)
 	if (__lsan_do_recoverable_leak_check() != 0)
 	{
 		n_bad++;
-		ok(false, "%s: %s allocations leak", scenario->name, whose);
+		ok(false, "%s: %s: leaks", scenario->name, way->words);
 	}
 #endif
-	ok(n_bad == 0, "%s: %s allocations fail (%ld, of which %ld are reported)",
-	   scenario->name, whose, n_tries, n_reported);
+	ok(n_bad == 0, "%s: %s (%ld, of which %ld are reported)",
+	   scenario->name, way->words, n_tries, n_reported);
 }
 
 void
 failing_each(const Scenario *scenario)
 {
+	static const Way ways[] = {
+		{OWN, false, "one of the library's allocations fails"},
+		{OWN, true, "the library's allocations fail from one on"},
+		{OPENSSL, false, "one of OpenSSL's allocations fails"},
+		{OPENSSL, true, "OpenSSL's allocations fail from one on"},
+	};
 	Trial	   *trial = calloc(1, sizeof(*trial));
 	Trial	   *wanted = calloc(1, sizeof(*wanted));
 
 	/* twice: what OpenSSL makes once and keeps is there then */
 	for (int i = 0; i < 2; i++)
 	{
-		run_once(scenario, wanted, 0);
+		run_once(scenario, wanted, &ways[0], 0);
 		if (wanted->failed_in != NULL)
 			die("%s: %s failed: %s", scenario->name, wanted->failed_in, wanted->words);
 	}
-	failing = OWN;
-	fail_each(scenario, trial, wanted);
-	failing = OPENSSL;
-	fail_each(scenario, trial, wanted);
+	for (int i = 0; i < 4; i++)
+		fail_each(scenario, trial, wanted, &ways[i]);
 	free(wanted);
 	free(trial);
 }

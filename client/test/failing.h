@@ -2,13 +2,15 @@
  * failing.h
  *		Memory that runs out at one allocation after the other.
  *
- * A scenario is run with its n-th allocation failing, for every n until there
- * is none left to fail: first the library's own, then (unless told otherwise, a
- * part of) those that OpenSSL makes on its behalf.  Each time it must either come to the same as always or
- * report a failure in words; nothing crashes, and under a sanitizer that
- * finds leaks, nothing leaks.
+ * A scenario is run with its n-th allocation failing, alone or with all after
+ * it, for every n until there is none left to fail: first the library's own,
+ * then (unless told otherwise, a part of) those that OpenSSL makes on its
+ * behalf.  Each time it must either come to the same as always or report a
+ * failure in words; nothing crashes, and under a sanitizer that finds leaks,
+ * nothing leaks.
  *
- * The linker sends the library's allocations here (--wrap, see Makefile).
+ * The linker sends the library's allocations to allocator.c (--wrap, see
+ * Makefile), and what libpq allocates for it here.
  */
 #ifndef FAILING_H
 #define FAILING_H
@@ -17,6 +19,7 @@
 #include <stddef.h>
 
 #include "pgcertsel.h"
+#include "test/allocator.h"
 
 /* One run of a scenario: how it went, and what it came to. */
 typedef struct Trial
@@ -41,13 +44,9 @@ typedef struct Scenario
 extern void failing_init(void);
 
 /*
- * Reports one test for the library's own allocations and one for OpenSSL's.
+ * Reports a test for each of the four ways.
  */
 extern void failing_each(const Scenario *scenario);
-
-/* No allocation fails, or is counted, between these two. */
-extern void failing_pause(void);
-extern void failing_resume(void);
 
 /* Adds to what the scenario came to. */
 extern void trial_add(Trial *trial, const char *format,...)

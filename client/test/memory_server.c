@@ -53,11 +53,11 @@ run_confirm(Trial *trial)
 {
 	pgcs_choice *choice;
 
-	failing_pause();
+	allocator_pause();
 	choice = pgcs_select(sel, bundle, request, (int64_t) time(NULL));
 	if (choice == NULL)
 		die("%s", pgcs_error(sel));
-	failing_resume();
+	allocator_resume();
 	if (trial_done(trial, pgcs_confirm(sel, choice, keywords, values) == PGCS_OK,
 				   "pgcs_confirm", sel))
 		trial_add_choice(trial, choice);
@@ -69,7 +69,7 @@ connect_once(Trial *trial, pgcs_bundle *from, pgcs_cache *with_cache)
 {
 	PGconn	   *conn = pgcs_connect(sel, from, with_cache, keywords, values);
 
-	failing_pause();
+	allocator_pause();
 	if (trial_done(trial, conn != NULL, "pgcs_connect", sel))
 	{
 		PGresult   *result = PQexec(conn, "select client_dn from pg_stat_ssl"
@@ -81,7 +81,7 @@ connect_once(Trial *trial, pgcs_bundle *from, pgcs_cache *with_cache)
 		PQclear(result);
 		PQfinish(conn);
 	}
-	failing_resume();
+	allocator_resume();
 }
 
 static void
@@ -89,9 +89,9 @@ run_connect(Trial *trial)
 {
 	pgcs_cache *fresh;
 
-	failing_pause();
+	allocator_pause();
 	fresh = pgcs_cache_new();
-	failing_resume();
+	allocator_resume();
 	connect_once(trial, bundle, fresh);
 	pgcs_cache_free(fresh);
 }

@@ -78,12 +78,12 @@ load_bundle(Trial *trial, pgcs_selector *sel)
 {
 	pgcs_bundle *bundle;
 
-	failing_resume();
+	allocator_resume();
 	bundle = pgcs_bundle_load(sel);
 	if (trial_done(trial, bundle != NULL, "pgcs_bundle_load", sel))
 		trial_add_bundle(trial, bundle);
 	pgcs_bundle_free(bundle);
-	failing_pause();
+	allocator_pause();
 	pgcs_selector_free(sel);
 }
 
@@ -100,7 +100,7 @@ run_bundle_folder(Trial *trial)
 {
 	pgcs_selector *sel;
 
-	failing_pause();
+	allocator_pause();
 	sel = pgcs_selector_new();
 	must(pgcs_add_directory(sel, folder), sel);
 	must(pgcs_set_chain_directory(sel, chains), sel);
@@ -116,19 +116,19 @@ run_bundle_for(Trial *trial)
 	pgcs_request *request;
 	pgcs_bundle *bundle;
 
-	failing_pause();
+	allocator_pause();
 	sel = pgcs_selector_new();
 	must(pgcs_add_directory(sel, folder), sel);
 	must(pgcs_set_chain_directory(sel, chains), sel);
 	request = pgcs_request_from_names(sel, names, 1);
 	if (request == NULL)
 		die("%s", pgcs_error(sel));
-	failing_resume();
+	allocator_resume();
 	bundle = pgcs_bundle_load_for(sel, request, NOW);
 	if (trial_done(trial, bundle != NULL, "pgcs_bundle_load_for", sel))
 		trial_add_bundle(trial, bundle);
 	pgcs_bundle_free(bundle);
-	failing_pause();
+	allocator_pause();
 	pgcs_request_free(request);
 	pgcs_selector_free(sel);
 }
@@ -138,7 +138,7 @@ run_bundle_pairs(Trial *trial)
 {
 	pgcs_selector *sel;
 
-	failing_pause();
+	allocator_pause();
 	sel = pgcs_selector_new();
 	must(pgcs_add_pair(sel, bob_cert, bob_key, "sesame"), sel);
 	must(pgcs_add_pair(sel, alice_cert, bob_key, "sesame"), sel);
@@ -166,7 +166,7 @@ run_bundle_pkcs12(Trial *trial)
 {
 	pgcs_selector *sel;
 
-	failing_pause();
+	allocator_pause();
 	sel = new_unpacking_selector();
 	load_bundle(trial, sel);
 }
@@ -178,16 +178,16 @@ run_load_pkcs12(Trial *trial)
 	pgcs_bundle *bundle;
 	pgcs_choice *choice;
 
-	failing_pause();
+	allocator_pause();
 	sel = new_unpacking_selector();
 	bundle = pgcs_bundle_load(sel);
 	choice = bundle != NULL ? pgcs_select(sel, bundle, ready_request, NOW) : NULL;
 	if (choice == NULL)
 		die("%s", pgcs_error(sel));
-	failing_resume();
+	allocator_resume();
 	if (trial_done(trial, pgcs_choice_load(sel, choice) == PGCS_OK, "pgcs_choice_load", sel))
 		trial_add_choice(trial, choice);
-	failing_pause();
+	allocator_pause();
 	pgcs_choice_free(choice);
 	pgcs_bundle_free(bundle);
 	pgcs_selector_free(sel);
@@ -284,11 +284,11 @@ run_load(Trial *trial)
 {
 	pgcs_choice *choice;
 
-	failing_pause();
+	allocator_pause();
 	choice = pgcs_select(ready_sel, ready_bundle, ready_request, NOW);
 	if (choice == NULL)
 		die("%s", pgcs_error(ready_sel));
-	failing_resume();
+	allocator_resume();
 	if (trial_done(trial, pgcs_choice_load(ready_sel, choice) == PGCS_OK, "pgcs_choice_load", ready_sel))
 		trial_add_choice(trial, choice);
 	pgcs_choice_free(choice);
