@@ -67,7 +67,7 @@ pgcert_cert_sha256(X509 *cert, unsigned char digest[PGCERT_SHA256_LEN])
 {
 	unsigned int digest_len = 0;
 
-	/* without memory OpenSSL 3 takes SHA-256 for SHA-1, and says it was done */
+	/* without memory OpenSSL 3.0 takes SHA-256 for SHA-1, and reports success */
 	return X509_digest(cert, EVP_sha256(), digest, &digest_len) == 1 &&
 		digest_len == PGCERT_SHA256_LEN;
 }
