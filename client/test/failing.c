@@ -38,7 +38,7 @@
 /* Looking for leaks takes a while, and what leaked stays leaked. */
 #define LEAK_STEP 64
 
-/* ---------- the allocator ---------- */
+/* ---------- what libpq allocates ---------- */
 
 extern PGconn *__real_PQconnectStart(const char *conninfo);
 extern PQconninfoOption *__real_PQconninfo(PGconn *conn);
@@ -49,7 +49,7 @@ extern PQconninfoOption *__wrap_PQconninfo(PGconn *conn);
 extern PQconninfoOption *__wrap_PQconninfoParse(const char *conninfo, char **message);
 extern unsigned char *__wrap_PQunescapeBytea(const unsigned char *text, size_t *len);
 
-/* What libpq allocates counts as one allocation of ours each. */
+/* Each of these counts as one allocation of ours. */
 PGconn *
 __wrap_PQconnectStart(const char *conninfo)
 {
