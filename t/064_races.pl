@@ -88,7 +88,7 @@ subtest 'a recheck while a login is under way' => sub {
 subtest 'a login that is turned away' => sub {
 	like($srv->login(user => 'alice', cert => $alice)->{log}, qr/FATAL:  certificate policy rejects login as role "alice"/,
 		'leaves');
-	is($session{observer}->query(q{select count(*) from pg_cert_sessions where role = 'alice'}), '0', 'no session');
+	is($srv->sessions_become(0, q{role = 'alice'}), 0, 'no session');
 };
 
 $_->close foreach values %session;

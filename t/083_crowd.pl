@@ -167,7 +167,7 @@ $n += $_ foreach map { values %{ $out{$_} // {} } } grep { $logins[$_]{want} eq 
 cmp_ok($n, '<=', scalar(@renamed), 'who should have been let in was renamed in the middle');
 
 # All slots are there: a session in each.
-$srv->node->poll_query_until('postgres', q{select count(*) = 0 from pg_cert_sessions where role <> 'postgres'}) or die 'sessions are left';
+is($srv->sessions_become(0), 0, 'all sessions have ended');
 $mark = $srv->log_mark;
 my @all = map { my %s = (in => "select 1;\n", out => '', err => '');
 	$s{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $srv->conninfo(user => 'plain', cert => $cert{alice}) ],

@@ -104,8 +104,7 @@ foreach my $name (sort keys %accepts, sort keys %rejects)
 	}
 }
 is($srv->login(user => 'names', cert => $alice)->{status}, 0, 'the server is well');
-ok($srv->node->poll_query_until('postgres', q{select count(*) = 0 from pg_cert_sessions where role <> 'postgres'}),
-	'... and none of those sessions is left');
+is($srv->sessions_become(0), 0, '... and none of those sessions is left');
 $srv->stop;
 unlike(slurp($srv->node->logfile), qr/terminated by signal|PANIC/, 'and no process of it crashed');
 done_testing();

@@ -499,6 +499,24 @@ sub wait_for_log
 	croak "the log of \"" . $self->{node}->name . "\" has no $regexp";
 }
 
+# How many sessions pg_cert_sessions has, the superuser's or those of another
+# condition left out.  A client knows of its end a moment before the process behind it
+# is gone, so that is asked until they are as many as wanted.
+sub sessions_become
+{
+	my ($self, $want, $where) = @_;
+	my $sql = 'select count(*) from pg_cert_sessions where ' . ($where // q{role <> 'postgres'});
+	my $found;
+
+	for (my $i = 0; $i < $patience * 20; $i++)
+	{
+		$found = $self->sql($sql);
+		last if $found == $want;
+		usleep(50_000);
+	}
+	return $found;
+}
+
 # Has the configuration read again, and returns what the server said to it.
 # When this returns, new sessions use the new one.
 sub reload
