@@ -326,7 +326,8 @@ sub setup_empty
 
 # A server that trusts rootCA1 and rootCA2, and certificates of both in certs/:
 # alice and bob of rootCA1, other_alice of rootCA2, forged_alice of an
-# intermediate that rootCA2 named "rootCA1".
+# intermediate that rootCA2 named "rootCA1".  What alice's remaining time is said
+# to be holds for half an hour: a whole number of days does not even hold for a second.
 sub setup_server
 {
 	my $ca = "$world->{folder}/ca";
@@ -337,7 +338,7 @@ sub setup_server
 		subject => '/O=IDO/CN=Client CA');
 	my $fake = $pki->intermediate('fake', issuer => $two, subject => "$ido/CN=rootCA1");
 	my %leaf = (
-		alice => { issuer => $int, days => 90, not_before => gmt(-86400),
+		alice => { issuer => $int, days => 90, not_before => gmt(-88200),
 			san => 'DNS:laptop.example.com,email:alice@example.com,URI:spiffe://example.com/people/alice,IP:192.0.2.7',
 			serial => '1A2B3C', ext => ['certificatePolicies = 1.3.6.1.4.1.99999.1'] },
 		bob => { issuer => $one },
@@ -394,7 +395,7 @@ sub setup_troubles
 	make_leaf('without_eku', %alice, eku => undef);
 	make_leaf('sha1', %alice, issuer => $pki->intermediate('weak', issuer => $one, md => 'sha1'));
 	make_leaf('small', %alice, key => 'rsa:1024');
-	make_leaf('ending', %alice, days => 100, not_before => gmt(-86400 * 95));
+	make_leaf('ending', %alice, days => 100, not_before => gmt(-86400 * 95 - 1800));
 	make_leaf('encrypted', %alice, password => 'secret');
 	my $revoked = make_leaf('revoked', %alice);
 	spit('ca/crls.pem', join '', map { slurp($_) }
