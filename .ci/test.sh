@@ -306,6 +306,9 @@ remember_failure()
 		lines=$(find "$log.tap" -type f -print0 |
 			xargs -0 grep -h -A 12 '^ *not ok' | sed -n 1,30p) || true
 		repeated+=("$lines")
+		# Perl tests say on the standard error what they found.
+		lines=$(grep -A 20 '^ *#   Failed test' "$log" | sed -n 1,60p) || true
+		repeated+=("$lines")
 	fi
 }
 
