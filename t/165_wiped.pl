@@ -54,8 +54,9 @@ foreach my $leaf (@leaves, $packed)
 		defined $leaf->{password} ? ('-passin', 'file:' . write_file($pki->dir . '/in', $leaf->{password})) : ())->{stdout};
 	my $der = decode_base64($pem =~ s/-----.*//gr);
 	my @lines = grep { length == 64 } split /\n/, $pem;
-	# of RSA: the private exponent, behind the public one; of the others, 32 bytes
-	my ($number) = $name eq 'rsa' ? $der =~ /\x02\x03\x01\x00\x01\x02\x82\x01.\x00?(.{32})/s : $der =~ /\x04\x20(.{32})/s;
+	# of RSA: the private exponent, behind the public one, and at times shorter than
+	# 256 bytes; of the others, 32 bytes
+	my ($number) = $name eq 'rsa' ? $der =~ /\x02\x03\x01\x00\x01\x02(?:\x82..|\x81.)\x00?(.{32})/s : $der =~ /\x04\x20(.{32})/s;
 	defined $number or die "no key in $name";
 
 	$secret{ $lines[1] } = "the key of $name in PEM" if @lines > 1;
