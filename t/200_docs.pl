@@ -326,8 +326,8 @@ sub setup_empty
 
 # A server that trusts rootCA1 and rootCA2, and certificates of both in certs/:
 # alice and bob of rootCA1, other_alice of rootCA2, forged_alice of an
-# intermediate that rootCA2 named "rootCA1".  What alice's remaining time is said
-# to be holds for half an hour: a whole number of days does not even hold for a second.
+# intermediate that rootCA2 named "rootCA1".  Of alice's 90 days 88 days, 23 hours
+# and a half are left, so that "88d 23h" is true of a fast machine and of a slow one.
 sub setup_server
 {
 	my $ca = "$world->{folder}/ca";
@@ -338,7 +338,7 @@ sub setup_server
 		subject => '/O=IDO/CN=Client CA');
 	my $fake = $pki->intermediate('fake', issuer => $two, subject => "$ido/CN=rootCA1");
 	my %leaf = (
-		alice => { issuer => $int, days => 90, not_before => gmt(-88200),
+		alice => { issuer => $int, days => 90, not_before => gmt(-86400 - 1800),
 			san => 'DNS:laptop.example.com,email:alice@example.com,URI:spiffe://example.com/people/alice,IP:192.0.2.7',
 			serial => '1A2B3C', ext => ['certificatePolicies = 1.3.6.1.4.1.99999.1'] },
 		bob => { issuer => $one },

@@ -499,9 +499,9 @@ sub wait_for_log
 	croak "the log of \"" . $self->{node}->name . "\" has no $regexp";
 }
 
-# How many sessions pg_cert_sessions has, the superuser's or those of another
-# condition left out.  A client knows of its end a moment before the process behind it
-# is gone, so that is asked until they are as many as wanted.
+# How many sessions pg_cert_sessions has that meet a condition, or without one, all
+# but the superuser's.  A client knows of its end a moment before the process behind it
+# is gone, so that is asked until they are as many as wanted, or time is over.
 sub sessions_become
 {
 	my ($self, $want, $where) = @_;
